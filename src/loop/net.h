@@ -1,0 +1,77 @@
+// Sockets and names for the loop: connecting (from a reserved port when asked), listening, resolving. Results
+// are nonblocking, close-on-exec descriptors with TCP_NODELAY and keep-alive set and kernel-tuned buffers.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "loop/loop.h"
+
+namespace headrace::loop {
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+
+  static Address ipv4(uint32_t host_order, uint16_t port);
+  // Numeric text; error when it is none.
+  static base::Result<Address> parse(const std::string& ip, uint16_t port);
+  uint16_t port() const;
+  void set_port(uint16_t port);
+  bool is_loopback() const;
+  // Address without port equal.
+  bool same_host(const Address& other) const;
+  std::string text() const;  // "10.0.0.1:10080", "[::1]:10080"
+  std::string host_text() const;
+};
+
+struct ConnectOptions {
+  // Binds the source port within [low, high], highest first; 0,0 lets the kernel choose. Ports below 1024
+  // need CAP_NET_BIND_SERVICE; without it the error says so.
+  uint16_t source_port_low = 0;
+  uint16_t source_port_high = 0;
+  base::Duration timeout = std::chrono::seconds(20);
+};
+
+// A pending operation; destroying it cancels and nothing is called back.
+class Operation {
+ public:
+  virtual ~Operation() = default;
+};
+
+using ConnectDone = std::move_only_function<void(base::Result<base::Fd>)>;
+// Tries the addresses in turn.
+[[nodiscard]] std::unique_ptr<Operation> connect_tcp(Loop& loop, std::vector<Address> addresses,
+                                                     ConnectOptions options, ConnectDone done);
+
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual Address local() const = 0;
+};
+using Accepted = std::move_only_function<void(base::Fd, Address peer)>;
+// Keeps accepting until destroyed; resource shortage pauses it for a second instead of ending it.
+base::Result<std::unique_ptr<Listener>> listen_tcp(Loop& loop, const Address& local, Accepted accepted);
+// As above on a listening socket that was handed to us (inetd "wait", systemd); takes ownership.
+base::Result<std::unique_ptr<Listener>> adopt_listener(Loop& loop, base::Fd listening, Accepted accepted);
+
+struct ResolvedName {
+  std::string canonical;
+  std::vector<Address> addresses;
+};
+// getaddrinfo/getnameinfo on a worker thread. The operation may be dropped at any time.
+[[nodiscard]] std::unique_ptr<Operation> resolve(Loop& loop, std::string host, uint16_t port,
+                                                 std::move_only_function<void(base::Result<ResolvedName>)> done);
+[[nodiscard]] std::unique_ptr<Operation> name_of_address(Loop& loop, Address address,
+                                                         std::move_only_function<void(base::Result<std::string>)> done);
+
+base::Result<Address> local_address(int socket);
+base::Result<Address> peer_address(int socket);
+
+}  // namespace headrace::loop
