@@ -1,0 +1,89 @@
+// The journal of a run as a file: `<logdir>/journal.<timestamp>`, only ever appended to, one write(2) an
+// event, so that a crash can tear nothing but the last line. The writer holds a lock on the file for as long
+// as it lives: that is how others know whether the run goes on. Blocking file calls, each small; used on the
+// loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "journal/event.h"
+
+namespace headrace::journal {
+
+std::filesystem::path path_of(const std::filesystem::path& logdir, const std::string& timestamp);
+
+// Where events go. An interface, so that tests and simulations can keep them in memory.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual base::Result<> append(const Body& body) = 0;
+};
+
+class Writer : public Sink {
+ public:
+  // Refused when the file exists: a run never continues another one's journal. `clock` outlives the writer.
+  static base::Result<std::unique_ptr<Writer>> create(const std::filesystem::path& logdir,
+                                                      const std::string& timestamp, const base::Clock& clock);
+
+  // Stamps the event and appends it. Times never run backwards within one journal, even when the wall clock
+  // is set.
+  base::Result<> append(const Body& body) override;
+  // fsync(2).
+  base::Result<> sync();
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  Writer(std::filesystem::path path, base::Fd fd, const base::Clock& clock);
+
+  std::filesystem::path path_;
+  base::Fd fd_;
+  const base::Clock& clock_;
+  int64_t origin_us_;
+  base::Instant origin_;
+};
+
+// Reads a journal from its start and, called again, what was appended since.
+class Reader {
+ public:
+  static base::Result<Reader> open(const std::filesystem::path& path);
+
+  // The next events, at most some thousands; empty: no whole line is there (yet). A line that cannot be
+  // parsed is an error naming file and line; the call after it goes on with the next line.
+  base::Result<std::vector<Event>> next();
+  // Bytes of a last line without its newline: after the end of the run, the torn trace of a crash.
+  size_t torn_bytes() const { return buffer_.size() - taken_; }
+
+ private:
+  Reader(std::filesystem::path path, base::Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  base::Result<bool> fill();
+
+  std::filesystem::path path_;
+  base::Fd fd_;
+  std::string buffer_;
+  size_t taken_ = 0;
+  uint64_t line_ = 0;
+};
+
+struct Contents {
+  std::vector<Event> events;
+  size_t torn_bytes = 0;              // 0 unless the last line is incomplete
+  std::vector<std::string> problems;  // lines that could not be read, one sentence each
+};
+// The whole journal; unreadable lines are skipped and named.
+base::Result<Contents> read_all(const std::filesystem::path& path);
+
+// Whether its writer lives (holds the lock).
+base::Result<bool> is_being_written(const std::filesystem::path& path);
+
+// Timestamps of the journals in a directory, oldest first; empty when there is none or no directory.
+base::Result<std::vector<std::string>> list(const std::filesystem::path& logdir);
+
+}  // namespace headrace::journal
