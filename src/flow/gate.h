@@ -1,5 +1,5 @@
-// A gate that holds one or more flows: closed, they stop reading; open, they go on. Owned by whoever may pause;
-// outlives the pumps that use it. Loop thread.
+// A gate that holds one or more flows: closed, they stop reading; open, they go on. Owned by whoever may
+// pause; outlives the pumps that use it. Loop thread.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// What happened at one joint of a flow: bytes, and where the time went. Written by its pump, read by anybody on
-// the loop's thread; values only grow, so two snapshots give a rate.
+// What happened at one joint of a flow: bytes, and where the time went. Written by its pump, read by anybody
+// on the loop's thread; values only grow, so two snapshots give a rate.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@ namespace headrace::flow {
 
 struct MeterSnapshot {
   uint64_t bytes = 0;
-  base::Duration starved{};    // nothing to move: waiting for the source
-  base::Duration blocked{};    // something to move, and the sink would not take it
-  base::Duration gated{};      // the gate was closed
+  base::Duration starved{};  // nothing to move: waiting for the source
+  base::Duration blocked{};  // something to move, and the sink would not take it
+  base::Duration gated{};    // the gate was closed
 };
 
 enum class FlowState : unsigned char { idle, moving, starved, blocked, gated, ended };

@@ -1,6 +1,7 @@
-// The pump: moves bytes from one Readable to one Writable through a bounded ring, shows them to taps on the way,
-// and reports one outcome. It borrows source, sink, taps and gate; all outlive it. Loop thread. With no taps and
-// descriptors on both sides it splices instead of copying. It has no policy: it does not know what it carries.
+// The pump: moves bytes from one Readable to one Writable through a bounded ring, shows them to taps on the
+// way, and reports one outcome. It borrows source, sink, taps and gate; all outlive it. Loop thread. With no
+// taps and descriptors on both sides it splices instead of copying. It has no policy: it does not know what
+// it carries.
 //
 //            start            source end          all written, sink finished
 //   idle ──────────▶ running ───────────▶ draining ───────────────────────▶ ended
@@ -47,8 +48,8 @@ class Pump {
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 
-  void add_tap(Tap& tap);       // before start()
-  void set_gate(Gate& gate);    // before start()
+  void add_tap(Tap& tap);     // before start()
+  void set_gate(Gate& gate);  // before start()
   // `done` is called once, later, with the outcome. A failed source abandons the sink; a failed sink closes
   // the source.
   void start(Done done);

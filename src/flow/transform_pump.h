@@ -1,6 +1,6 @@
 // A flow that rewrites what it carries: source, one Transform, one or two sinks. For small streams such as an
-// archiver's name list, which becomes INDEX (and STATE) lines. Each sink has its own bound; when either is full
-// the source is not read. Borrows all parts. Loop thread.
+// archiver's name list, which becomes INDEX (and STATE) lines. Each sink has its own bound; when either is
+// full the source is not read. Borrows all parts. Loop thread.
 #pragma once
 
 #include <functional>

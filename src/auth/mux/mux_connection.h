@@ -1,0 +1,54 @@
+// One connection that carries packets and streams as frames (length, handle, payload), for either end. Shared
+// (shared_ptr) by the conversations and streams on it: the connection closes when the last of them is gone,
+// as the protocol wants. Loop thread. Format: wire/frame.h.
+//
+// No window exists per stream, so to stop one stream is to stop the connection. The invariant that rules out
+// deadlock: all streams of a connection belong to one dump, and each one's consumer drains into something
+// that needs nothing further from this connection (a file, a bounded text queue). Then a connection paused
+// for a full stream goes on as soon as that consumer has written. Reading is paused in one place,
+// Mux::read_frames().
+//
+// Bounds: kStreamQueueBytes a stream beyond what its reader has offered, one control packet of kMaxFrameBytes
+// a conversation, one frame's rest plus kMaxControlBacklog of control frames outgoing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "auth/conversation.h"
+#include "loop/loop.h"
+#include "loop/stream.h"
+
+namespace headrace::auth {
+
+inline constexpr size_t kStreamQueueBytes = size_t{256} << 10U;
+inline constexpr size_t kMaxControlBacklog = size_t{16} << 20U;
+inline constexpr size_t kMaxStreamsPerConnection = 64;
+inline constexpr size_t kMaxConversationsPerConnection = 64;
+inline constexpr uint32_t kFirstStreamHandle = 499999;
+// Handles below this one are conversations.
+inline constexpr uint32_t kFirstNonControlHandle = 10000;
+
+enum class End { initiator, responder };
+
+class MuxConnection {
+ public:
+  virtual ~MuxConnection() = default;
+  // Initiator: a conversation on the next unused handle.
+  virtual std::unique_ptr<Conversation> begin() = 0;
+  // Responder: `opened` gets each conversation that the peer begins, with its first packet already queued;
+  // `closed` is called once when the connection is over (error says why; a proper end gives success). The
+  // caller must keep the shared_ptr until then.
+  using Opened = std::move_only_function<void(std::unique_ptr<Conversation>)>;
+  using Closed = std::move_only_function<void(base::Result<>)>;
+  virtual void serve(Opened opened, Closed closed) = 0;
+  // Writes raw bytes as they are, for the refusal a responder sends before any conversation.
+  virtual void send_refusal(std::string_view text) = 0;
+};
+
+// Owns the transport.
+std::shared_ptr<MuxConnection> make_mux(loop::Loop& loop, std::unique_ptr<loop::Duplex> transport, End end);
+
+}  // namespace headrace::auth

@@ -1,0 +1,102 @@
+#include "flow/lines.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "flow/alive.h"
+
+namespace headrace::flow {
+
+using base::ErrorKind;
+using base::Result;
+using loop::IoState;
+
+class LineReader::Impl {
+ public:
+  Impl(loop::Loop& loop, loop::Readable& source, Line line, End end)
+      : loop_(loop),
+        source_(source),
+        line_(std::move(line)),
+        end_(std::move(end)),
+        buffer_(2 * kMaxLineBytes, '\0') {}
+  ~Impl() {
+    if (!ended_) source_.close_read();
+  }
+
+  void start() { schedule(); }
+
+ private:
+  void schedule() {
+    loop_.post([this, alive = alive_.ref()] {
+      if (!alive.expired()) turn();
+    });
+  }
+
+  void turn() {
+    size_t moved = 0;
+    while (!ended_) {
+      const auto room = base::MutableBytes(reinterpret_cast<std::byte*>(buffer_.data()) + filled_,
+                                           buffer_.size() - filled_);
+      const auto result = source_.read(room);
+      if (result.state == IoState::wait) {
+        source_.await_readable([this, alive = alive_.ref()] {
+          if (!alive.expired()) turn();
+        });
+        return;
+      }
+      if (result.state == IoState::failed) return end(std::unexpected(source_.error()));
+      if (result.state == IoState::end) {
+        const auto alive = alive_.ref();
+        if (filled_ > 0) line_({buffer_.data(), std::exchange(filled_, 0)}, true);
+        if (!alive.expired()) end({});
+        return;
+      }
+      filled_ += result.bytes;
+      moved += result.bytes;
+      if (!deliver()) return;
+      if (moved >= kQuantumBytes) return schedule();
+    }
+  }
+
+  // False when this object is gone or has ended.
+  bool deliver() {
+    size_t begin = 0;
+    const auto alive = alive_.ref();
+    while (const void* newline = std::memchr(buffer_.data() + begin, '\n', filled_ - begin)) {
+      const size_t length = static_cast<size_t>(static_cast<const char*>(newline) - buffer_.data()) - begin;
+      line_({buffer_.data() + begin, length}, false);
+      if (alive.expired()) return false;
+      begin += length + 1;
+    }
+    std::memmove(buffer_.data(), buffer_.data() + begin, filled_ - begin);
+    filled_ -= begin;
+    if (filled_ <= kMaxLineBytes) return true;
+    end(base::fail(ErrorKind::corrupt, fmt::format("a line of more than {} bytes", kMaxLineBytes)));
+    return false;
+  }
+
+  void end(Result<> outcome) {
+    ended_ = true;
+    source_.close_read();
+    loop_.post([this, alive = alive_.ref(), outcome = std::move(outcome)]() mutable {
+      if (!alive.expired()) std::exchange(end_, nullptr)(std::move(outcome));
+    });
+  }
+
+  loop::Loop& loop_;
+  loop::Readable& source_;
+  Line line_;
+  End end_;
+  std::string buffer_;
+  size_t filled_ = 0;
+  bool ended_ = false;
+  Alive alive_;
+};
+
+LineReader::LineReader(loop::Loop& loop, loop::Readable& source, Line line, End end)
+    : impl_(std::make_unique<Impl>(loop, source, std::move(line), std::move(end))) {}
+LineReader::~LineReader() = default;
+void LineReader::start() { impl_->start(); }
+
+}  // namespace headrace::flow

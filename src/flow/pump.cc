@@ -1,0 +1,309 @@
+#include "flow/pump.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+#include "flow/alive.h"
+
+namespace headrace::flow {
+
+using base::Error;
+using base::ErrorKind;
+using base::Result;
+using loop::IoState;
+
+class Pump::Impl {
+ public:
+  Impl(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, PumpOptions options)
+      : loop_(loop), source_(source), sink_(sink), options_(options), meter_(loop.clock()) {}
+
+  ~Impl() { let_go(); }
+
+  void start(Done done) {
+    HEADRACE_CHECK(state_ == State::idle);
+    done_ = std::move(done);
+    splicing_ = options_.allow_splice && taps_.empty() && source_.splice_fd() >= 0 && sink_.splice_fd() >= 0;
+    if (!splicing_) ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes);
+    state_ = State::running;
+    meter_.enter(FlowState::moving);
+    schedule();
+  }
+
+  void cancel() {
+    if (state_ == State::idle || state_ == State::ended) return;
+    end(base::fail(ErrorKind::cancelled, "cancelled"));
+  }
+
+  std::vector<Tap*> taps_;
+  Gate* gate_ = nullptr;
+  Meter& meter() { return meter_; }
+  bool splicing() const { return splicing_; }
+
+ private:
+  enum class State : unsigned char { idle, running, finishing, ended };
+
+  void schedule() {
+    if (scheduled_) return;
+    scheduled_ = true;
+    loop_.post([this, alive = alive_.ref()] {
+      if (alive.expired()) return;
+      scheduled_ = false;
+      turn();
+    });
+  }
+
+  // One turn: moves until both sides wait or the quantum is used up.
+  void turn() {
+    if (state_ != State::running) return;
+    turn_bytes_ = 0;
+    while (state_ == State::running) {
+      const bool moved = splicing_ ? splice_some() : copy_some();
+      if (state_ != State::running) return;
+      if (source_ended_ && filled_ == 0) {
+        finish();
+        return;
+      }
+      if (!moved) break;
+      if (turn_bytes_ >= kQuantumBytes) {
+        meter_.enter(FlowState::moving);
+        schedule();
+        return;
+      }
+    }
+    note_what_is_awaited();
+  }
+
+  bool gate_closed() {
+    if (gate_ == nullptr || gate_->open()) return false;
+    if (!awaiting_gate_) {
+      awaiting_gate_ = true;
+      gate_->await_open([this, alive = alive_.ref()] {
+        if (alive.expired()) return;
+        awaiting_gate_ = false;
+        schedule();
+      });
+    }
+    return true;
+  }
+
+  bool copy_some() {
+    const bool read = read_some();
+    if (state_ != State::running) return false;
+    const bool wrote = write_some();
+    return read || wrote;
+  }
+
+  // The free bytes after the filled ones, up to the ring's end, at most a quantum.
+  base::MutableBytes free_space() const {
+    const size_t capacity = options_.budget_bytes;
+    const size_t begin = (first_ + filled_) % capacity;
+    const size_t until = begin >= first_ && filled_ < capacity ? capacity : first_;
+    const size_t room = filled_ == capacity ? 0 : until - begin;
+    return {ring_.get() + begin, std::min(room, kQuantumBytes)};
+  }
+
+  bool read_some() {
+    if (source_ended_ || awaiting_source_) return false;
+    if (!read_offer_) {
+      if (gate_closed()) return false;
+      // Starting over at the front while empty keeps a fast flow in few cache lines.
+      if (filled_ == 0 && write_offer_count_ == 0) first_ = 0;
+      const auto space = free_space();
+      if (space.empty()) return false;
+      read_offer_ = space;
+    }
+    const auto result = source_.read(*read_offer_);
+    switch (result.state) {
+      case IoState::wait:
+        awaiting_source_ = true;
+        source_.await_readable([this, alive = alive_.ref()] {
+          if (alive.expired()) return;
+          awaiting_source_ = false;
+          schedule();
+        });
+        return false;
+      case IoState::end:
+        source_ended_ = true;
+        read_offer_.reset();
+        return true;
+      case IoState::failed:
+        end(std::unexpected(source_.error()));
+        return false;
+      case IoState::moved:
+        break;
+    }
+    for (Tap* tap : taps_) tap->see(read_offer_->first(result.bytes));
+    read_offer_.reset();
+    filled_ += result.bytes;
+    return true;
+  }
+
+  void offer_to_sink() {
+    const size_t straight = std::min(filled_, options_.budget_bytes - first_);
+    write_offer_[0] = {ring_.get() + first_, straight};
+    write_offer_count_ = 1;
+    if (straight < filled_) write_offer_[write_offer_count_++] = {ring_.get(), filled_ - straight};
+  }
+
+  bool write_some() {
+    if (filled_ == 0 || awaiting_sink_) return false;
+    if (write_offer_count_ == 0) offer_to_sink();
+    const auto result = sink_.write({write_offer_.data(), write_offer_count_});
+    switch (result.state) {
+      case IoState::wait:
+        await_sink();
+        return false;
+      case IoState::end:
+      case IoState::failed:
+        end(std::unexpected(sink_.error()));
+        return false;
+      case IoState::moved:
+        break;
+    }
+    write_offer_count_ = 0;
+    first_ = (first_ + result.bytes) % options_.budget_bytes;
+    filled_ -= result.bytes;
+    turn_bytes_ += result.bytes;
+    meter_.count(result.bytes);
+    return true;
+  }
+
+  void await_sink() {
+    awaiting_sink_ = true;
+    sink_.await_writable([this, alive = alive_.ref()] {
+      if (alive.expired()) return;
+      awaiting_sink_ = false;
+      schedule();
+    });
+  }
+
+  bool splice_some() {
+    if (source_ended_ || awaiting_source_ || awaiting_sink_ || gate_closed()) return false;
+    const ssize_t n = ::splice(source_.splice_fd(), nullptr, sink_.splice_fd(), nullptr, kQuantumBytes,
+                               SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0) {
+      turn_bytes_ += static_cast<size_t>(n);
+      meter_.count(static_cast<uint64_t>(n));
+      return true;
+    }
+    if (n == 0) {
+      source_ended_ = true;
+      return true;
+    }
+    if (errno == EINTR) return true;
+    if (errno == EINVAL) {
+      // Neither end is a pipe, or the file system cannot: copy from here on.
+      splicing_ = false;
+      ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes);
+      return true;
+    }
+    if (errno != EAGAIN) {
+      end(base::fail_errno("splice"));
+      return false;
+    }
+    await_the_unready_side();
+    return false;
+  }
+
+  // EAGAIN does not say which side it was.
+  void await_the_unready_side() {
+    pollfd side{source_.splice_fd(), POLLIN, 0};
+    if (::poll(&side, 1, 0) == 0) {
+      awaiting_source_ = true;
+      source_.await_readable([this, alive = alive_.ref()] {
+        if (alive.expired()) return;
+        awaiting_source_ = false;
+        schedule();
+      });
+      return;
+    }
+    await_sink();
+  }
+
+  void note_what_is_awaited() {
+    if (awaiting_sink_) {
+      meter_.enter(FlowState::blocked);
+    } else if (awaiting_gate_ && !awaiting_source_) {
+      meter_.enter(FlowState::gated);
+    } else {
+      meter_.enter(FlowState::starved);
+    }
+  }
+
+  void finish() {
+    state_ = State::finishing;
+    source_.close_read();
+    if (!options_.finish_sink) {
+      state_ = State::ended;
+      report({});
+      return;
+    }
+    meter_.enter(FlowState::blocked);
+    sink_.finish([this, alive = alive_.ref()](Result<> outcome) {
+      if (alive.expired() || state_ != State::finishing) return;
+      state_ = State::ended;
+      report(std::move(outcome));
+    });
+  }
+
+  void let_go() {
+    if (state_ == State::running) source_.close_read();
+    if (state_ == State::running || state_ == State::finishing) sink_.abandon();
+    state_ = State::ended;
+  }
+
+  void end(Result<> outcome) {
+    let_go();
+    report(std::move(outcome));
+  }
+
+  void report(Result<> outcome) {
+    meter_.enter(FlowState::ended);
+    loop_.post([this, alive = alive_.ref(), outcome = std::move(outcome)]() mutable {
+      if (alive.expired()) return;
+      auto done = std::move(done_);
+      done(std::move(outcome));
+    });
+  }
+
+  loop::Loop& loop_;
+  loop::Readable& source_;
+  loop::Writable& sink_;
+  PumpOptions options_;
+  Meter meter_;
+  Done done_;
+  State state_ = State::idle;
+  bool splicing_ = false;
+  bool scheduled_ = false;
+  bool source_ended_ = false;
+  bool awaiting_source_ = false;
+  bool awaiting_sink_ = false;
+  bool awaiting_gate_ = false;
+  size_t turn_bytes_ = 0;
+
+  std::unique_ptr<std::byte[]> ring_;
+  size_t first_ = 0;
+  size_t filled_ = 0;
+  // Memory a stream was offered and may still be using; offered again unchanged until it moves.
+  std::optional<base::MutableBytes> read_offer_;
+  std::array<iovec, 2> write_offer_{};
+  size_t write_offer_count_ = 0;
+  Alive alive_;
+};
+
+Pump::Pump(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, PumpOptions options)
+    : impl_(std::make_unique<Impl>(loop, source, sink, options)) {}
+Pump::~Pump() = default;
+void Pump::add_tap(Tap& tap) { impl_->taps_.push_back(&tap); }
+void Pump::set_gate(Gate& gate) { impl_->gate_ = &gate; }
+void Pump::start(Done done) { impl_->start(std::move(done)); }
+void Pump::cancel() { impl_->cancel(); }
+bool Pump::spliced() const { return impl_->splicing(); }
+const Meter& Pump::meter() const { return impl_->meter(); }
+
+}  // namespace headrace::flow
