@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""One row of the interop matrix: a full and an incremental run, and every way back.
+
+  row.py --server amanda|headrace --client amanda|headrace [--auth bsdtcp|local]
+         [--program GNUTAR|amgtar] [--index yes|no] [--client-style daemon|inetd] [--restorers all|real]
+
+HEADRACE names the program (default build/dev/headrace); HEADRACE_KEEP=1 keeps the files.
+"""
+import argparse
+import glob
+import gzip
+import os
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import compare_trees  # noqa: E402
+import lab as labs  # noqa: E402
+import tree  # noqa: E402
+from lab import CLIENT, CONF, Failure, expect, quote  # noqa: E402
+
+BIG = "/srv/big"
+SMALL = "it's a \"small\" disk, è"
+
+
+class Row:
+    def __init__(self, lab, server, server_user, restorers):
+        self.lab, self.server, self.server_user, self.restorers = lab, server, server_user, restorers
+        self.started = time.monotonic()
+        self.left_out = []
+        self.runs = []           # timestamps, level 0 first
+
+    def say(self, text):
+        print(f"{time.monotonic() - self.started:6.1f} s  {text}", flush=True)
+
+    # ---- a run ---------------------------------------------------------------------------------
+
+    def check(self):
+        if self.server == "amanda":
+            self.lab.run(["amcheck", CONF], user="backup")
+        else:
+            self.lab.headrace("check", CONF, user=self.server_user)
+
+    def dump(self, level):
+        if self.server == "amanda":
+            self.lab.run(["amdump", CONF], user="backup")
+        else:
+            self.lab.headrace("dump", CONF, user=self.server_user)
+        lines = self.lab.dumper_lines()
+        expect(sorted((disk, result, at_level) for result, disk, _, at_level in lines)
+               == sorted((disk, "SUCCESS", level) for disk in (BIG, SMALL)),
+               f"the run log should show both disks dumped at level {level}: {lines}")
+        self.runs.append(lines[0][2])
+        self.say(f"level {level} dumped as {self.runs[-1]}")
+
+    def snapshots(self):
+        big = compare_trees.snapshot(self.lab.path("disk"))
+        small = {name: entry for name, entry in compare_trees.snapshot(self.lab.path("other disk")).items()
+                 if name not in self.left_out}
+        return {BIG: big, SMALL: small}
+
+    # ---- ways back: each gives the bytes of one dump, or fills a directory ------------------------
+
+    def by_amfetchdump(self, disk, level):
+        return self.lab.command(["amfetchdump", "-p", "--exact-match", CONF, CLIENT, disk, self.runs[level], level], "backup")
+
+    def by_dd(self, disk, level):
+        files = self.lab.volume_files(disk, self.runs[level], level)
+        return ["sh", "-c", 'for part; do dd if="$part" bs=32k skip=1 status=none || exit 1; done', "sh", *files]
+
+    def by_amrestore(self, disk, level):
+        # Parts become files of their own, numbered with seven digits.
+        slot = os.path.dirname(self.lab.volume_files(disk, self.runs[level], level)[0])
+        scratch = self.lab.path("out", f"amrestore {level}")
+        os.makedirs(scratch)
+        self.lab.give_to_backup(scratch)
+        self.lab.run(["amrestore", f"file:{slot}", f"^{CLIENT}$", f"={disk}", self.runs[level]], user="backup", cwd=scratch)
+        parts = sorted(glob.glob(glob.escape(scratch) + "/*"))
+        expect(parts, "amrestore restored nothing")
+        return ["cat", *parts]
+
+    def by_headrace(self, disk, level):
+        return None
+
+    def restore(self, way, disk, source):
+        to = self.lab.path("restored", f"{way} {len(os.listdir(self.lab.path('restored')))}")
+        os.makedirs(to)
+        started = time.monotonic()
+        if way == "headrace":
+            self.lab.headrace("restore", CONF, CLIENT, disk, "--to", to, user="root")
+        else:
+            for level in range(len(self.runs)):
+                self.extract(getattr(self, "by_" + way)(disk, level), to)
+        ignore = [] if self.lab.program == "amgtar" else ["xattrs"]
+        found = compare_trees.differences(source, compare_trees.snapshot(to), ignore)
+        expect(not found, f"{disk} restored by {way} differs:\n" + "\n".join(found[:30]))
+        self.say(f"{disk} restored by {way}: the same ({time.monotonic() - started:.1f} s)")
+
+    def extract(self, command, to):
+        with open(self.lab.path("out/restore.log"), "wb") as log:
+            feeder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                                      env=self.lab.environment("root"), cwd=self.lab.path("out"))
+            tar = subprocess.Popen(["tar", "--extract", "--file", "-", "--listed-incremental=/dev/null", "--numeric-owner",
+                                    "--preserve-permissions", "--xattrs", "--xattrs-include=*", "-C", to],
+                                   stdin=feeder.stdout, stdout=log, stderr=log)
+            feeder.stdout.close()
+            try:
+                feeder.stdin.write(b"\n" * 20)  # "press enter when ready"
+                feeder.stdin.close()
+            except BrokenPipeError:
+                pass
+            statuses = (feeder.wait(120), tar.wait(120))
+        expect(statuses == (0, 0), f"{command[-6:]} | tar: exit statuses {statuses}\n" + self.lab.read("out/restore.log")[-2000:])
+
+    # ---- what the real tools say about the media ---------------------------------------------------
+
+    def ask_amadmin(self):
+        text = self.lab.run(["amadmin", CONF, "find", "--sort", "hkdlpbfw"], user="backup").stdout.decode(errors="replace")
+        for disk in (BIG, SMALL):
+            for level, timestamp in enumerate(self.runs):
+                stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(timestamp, "%Y%m%d%H%M%S"))
+                rows = [line for line in text.splitlines() if line.startswith(stamp) and f" {quote(disk)} " in line + " "]
+                expect(rows and all(re.search(rf" {level} +\S+ +\S+ +LAB-\d+ +\d+ +\d+/\d+ OK *$", line) for line in rows),
+                       f"amadmin find does not show {disk} level {level} as OK:\n{text}")
+
+    def ask_amreport(self):
+        self.lab.run(["amreport", CONF, "--text=/tmp/amanda/report.txt"], user="backup")
+        text = self.lab.read("tmp-amanda/report.txt")
+        expect("These dumps were to tape" in text and "DUMP SUMMARY" in text, f"amreport: {text}")
+        expect(not re.search(r"FAILED|MISSING|STRANGE|NO FILE", text), f"amreport is not content: {text}")
+
+    def ask_amcheckdump(self):
+        text = self.lab.run(["amcheckdump", CONF], user="backup", stdin=b"\n" * 20).stdout.decode(errors="replace")
+        expect("successfully validated" in text, f"amcheckdump: {text}")
+
+    def check_index(self):
+        """Each index lists what its dump holds, in GNU tar's own spelling."""
+        for disk in (BIG, SMALL):
+            for level, timestamp in enumerate(self.runs):
+                folder = self.lab.path("state/index", CLIENT, re.sub(r"[/:\\]", "_", disk))
+                files = glob.glob(glob.escape(folder) + f"/{timestamp}_{level}*")
+                files = [file for file in files if not file.endswith((".header", ".state", ".state.gz"))]
+                if not self.lab.index:
+                    expect(not files, f"no index was asked for, but there is {files}")
+                    continue
+                expect(len(files) == 1, f"index files of {disk} level {level}: {files}")
+                with (gzip.open if files[0].endswith(".gz") else open)(files[0], "rb") as file:
+                    listed = file.read().splitlines()
+                dump = subprocess.run(self.by_dd(disk, level), check=True, capture_output=True).stdout
+                in_tar = subprocess.run(["tar", "--list", "--file", "-", "--listed-incremental=/dev/null"], input=dump, check=True,
+                                        capture_output=True, env={"LC_ALL": "C", "PATH": labs.BACKUP_PATH}).stdout.splitlines()
+                wanted = sorted(name[1:] for name in in_tar if name.startswith(b"./"))
+                expect(sorted(listed) == wanted, f"index of {disk} level {level} differs from tar's list: "
+                       f"{sorted(set(wanted) ^ set(listed))[:10]}")
+
+    # ---- the whole -------------------------------------------------------------------------------------
+
+    def run(self):
+        lab = self.lab
+        os.makedirs(lab.path("restored"))
+        everyone_reads = lab.auth == "local" and lab.client == "headrace" and self.server_user != "root"
+        tree.make_tree(lab.path("disk"), everyone_reads)
+        os.makedirs(lab.path("other disk"))
+        self.left_out = tree.make_small_tree(lab.path("other disk"))
+        lab.add_disk(BIG, lab.path("disk"))
+        lab.add_disk(SMALL, lab.path("other disk"), 'exclude "*.tmp"\nexclude list optional ".exclude"')
+        lab.up()
+        lab.start_client()
+        self.say("up")
+        self.check()
+        self.say("checked")
+        self.dump(0)
+        tree.change_tree(lab.path("disk"))
+        tree.change_small_tree(lab.path("other disk"))
+        source = self.snapshots()
+        self.dump(1)
+
+        self.ask_amadmin()
+        self.ask_amreport()
+        self.ask_amcheckdump()
+        self.check_index()
+        self.say("amadmin find, amreport, amcheckdump and the index agree")
+        self.restore("dd", BIG, source[BIG])
+        self.restore("amrestore", BIG, source[BIG])
+        self.restore("amfetchdump", BIG, source[BIG])
+        self.restore("amfetchdump", SMALL, source[SMALL])
+        if self.restorers == "all":
+            self.restore("headrace", BIG, source[BIG])
+            self.restore("headrace", SMALL, source[SMALL])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--server", choices=("amanda", "headrace"), required=True)
+    parser.add_argument("--client", choices=("amanda", "headrace"), required=True)
+    parser.add_argument("--auth", choices=("bsdtcp", "local"), default="bsdtcp")
+    parser.add_argument("--program", choices=("GNUTAR", "amgtar"), default="GNUTAR")
+    parser.add_argument("--index", choices=("yes", "no"), default="yes")
+    parser.add_argument("--client-style", choices=("daemon", "inetd"), default="daemon")
+    parser.add_argument("--restorers", choices=("all", "real"), default="all", help="real: leave headrace restore out")
+    arguments = parser.parse_args()
+    labs.inside()
+    # The real server always runs as "backup". Ours runs as either; with auth local the client is its child.
+    server_user = "backup" if arguments.server == "amanda" or (arguments.auth, arguments.client) == ("local", "amanda") else "root"
+    try:
+        with labs.Lab(auth=arguments.auth, program=arguments.program, index=arguments.index == "yes",
+                      client=arguments.client, client_style=arguments.client_style) as lab:
+            Row(lab, arguments.server, server_user, arguments.restorers).run()
+    except Failure as failure:
+        print(f"FAILED: {failure}")
+        return 1
+    print("passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
