@@ -14,10 +14,10 @@
 namespace headrace::exchange {
 
 struct ServiceRequest {
-  std::string service;     // "sendbackup"
-  std::string arguments;   // all after the SERVICE line
-  std::string auth;        // "bsdtcp": how it came
-  std::string peer_host;   // name the peer was granted under; "" when the auth has none
+  std::string service;    // "sendbackup"
+  std::string arguments;  // all after the SERVICE line
+  std::string auth;       // "bsdtcp": how it came
+  std::string peer_host;  // name the peer was granted under; "" when the auth has none
 };
 
 using Streams = std::vector<std::unique_ptr<loop::Duplex>>;

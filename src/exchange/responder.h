@@ -1,0 +1,51 @@
+// The receiving end of requests: authorises each, starts its service, and carries the replies with resends
+// until they are acknowledged. One responder serves any number of requests on any number of connections at
+// once. Owned by main; outlives what it is given. Loop thread. Timers: Amanda 3.5's (REP resent after 10 s, 5
+// sends in all).
+//
+//   REQ          allowed        service replied         ACK
+//   ──▶ asking ────────▶ serving ──────────▶ replied ─────────▶ streaming / over
+//         │ refused: NAK    │ peer gone            │ 5 sends unanswered
+//         ▼                 ▼                      ▼
+//        over ◀──────────── over (service destroyed, its children with it)
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "auth/authorize.h"
+#include "auth/mux/mux_connection.h"
+#include "exchange/service.h"
+#include "loop/loop.h"
+
+namespace headrace::exchange {
+
+struct ResponderTimes {
+  base::Duration ack_timeout = std::chrono::seconds(10);
+  int reply_tries = 5;  // rep-tries
+  base::Duration service_reply_timeout = std::chrono::hours(6);
+};
+
+class Responder {
+ public:
+  Responder(loop::Loop& loop, auth::Authorizer& authorizer, ServiceFactory factory,
+            ResponderTimes times = {});
+  ~Responder();
+  Responder(const Responder&) = delete;
+  Responder& operator=(const Responder&) = delete;
+
+  // Serves all conversations of a connection. When the connection ends, its requests are cancelled.
+  void serve(std::shared_ptr<auth::MuxConnection> connection, auth::Origin origin);
+  // Requests in progress.
+  size_t active() const;
+  size_t connections() const;
+  // Called whenever the last connection has gone and nothing is being served.
+  void on_idle(std::move_only_function<void()> callback);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace headrace::exchange
