@@ -16,25 +16,18 @@ struct Property {
   std::string name;
   std::vector<std::string> values;
   bool priority = false;
-  bool append = false;
   bool visible = true;
   bool operator==(const Property&) const = default;
 };
 // In order of first appearance; names are unique.
 using Properties = std::vector<Property>;
 
-// One of the two halves of exclude or include.
-struct PatternSet {
-  std::vector<std::string> entries;
-  bool optional = false;
-  bool operator==(const PatternSet&) const = default;
-};
-
-// exclude, include: patterns for the archiver and names of files that hold patterns.
+// exclude, include: patterns for the archiver, and names of files of patterns on the client.
 struct PatternLists {
-  PatternSet files;  // patterns themselves ("exclude file")
-  PatternSet lists;  // files of patterns, on the client ("exclude list")
-  bool empty() const { return files.entries.empty() && lists.entries.empty(); }
+  std::vector<std::string> files;  // the patterns themselves ("exclude file")
+  std::vector<std::string> lists;  // files of patterns ("exclude list")
+  bool optional = false;           // a missing list file is no error; one flag for both, set by the last line
+  bool empty() const { return files.empty() && lists.empty(); }
   bool operator==(const PatternLists&) const = default;
 };
 
