@@ -96,7 +96,7 @@ enum class DleFor { selfcheck, sendsize, sendbackup, header };
 // "<dle>…</dle>\n". Server-side encryption is left out unless for a header.
 std::string encode_dle_xml(const Dle& dle, DleFor purpose, const FeatureSet& peer);
 
-inline constexpr size_t kMaxDleXmlBytes = 16U << 20U;
+inline constexpr size_t kMaxDleXmlBytes = 4U << 20U;  // as much as a frame carries
 
 // All elements of a text. Errors (refused): text beyond kMaxDleXmlBytes, or Amanda's own sentence ("XML: …"),
 // to be wrapped as FORMAT ERROR (see dle_request.h).
