@@ -61,8 +61,8 @@ struct Note {
 
 // Something incomplete that an earlier run left, found and dealt with at the start of this one.
 struct LeftoverFound {
-  std::string what;                   // a sentence: what was found and what was done with it
-  std::string host, disk, timestamp;  // empty when it belongs to no image
+  std::string what;                                  // a sentence: what was found and what was done with it
+  std::string host = {}, disk = {}, timestamp = {};  // empty when it belongs to no image
   bool operator==(const LeftoverFound&) const = default;
 };
 
@@ -134,7 +134,7 @@ struct DumpStarted {
   ImageId image;
   int attempt = 1;  // counts from 1
   Destination to = Destination::holding;
-  std::string path;  // the holding file; empty for a volume
+  std::string path = {};  // the holding file; empty for a volume
   bool operator==(const DumpStarted&) const = default;
 };
 
@@ -151,9 +151,9 @@ struct Joint {
 // A sample of a dump in progress; the newest one counts.
 struct DumpProgress {
   ImageId image;
-  uint64_t bytes = 0;     // received on this attempt
-  std::string waits_for;  // what holds it up at the moment; empty: nothing
-  std::vector<Joint> joints;
+  uint64_t bytes = 0;          // received on this attempt
+  std::string waits_for = {};  // what holds it up at the moment; empty: nothing
+  std::vector<Joint> joints = {};
   bool operator==(const DumpProgress&) const = default;
 };
 
@@ -163,9 +163,10 @@ struct DumpFinished {
   uint64_t native_kib = 0;
   uint64_t stored_kib = 0;
   double seconds = 0;
-  base::CrcAndSize native_crc, client_crc, server_crc;
+  base::CrcAndSize native_crc = {}, client_crc = {}, server_crc = {};
   bool strange = false;
-  std::vector<std::string> messages;  // the client's, as received: "| normal", "? strange", "sendbackup: …"
+  // The client's, as received: "| normal", "? strange", "sendbackup: …".
+  std::vector<std::string> messages = {};
   bool operator==(const DumpFinished&) const = default;
 };
 
@@ -173,7 +174,7 @@ struct DumpFailed {
   ImageId image;
   int attempt = 1;
   std::string message;
-  std::vector<std::string> messages;  // the client's
+  std::vector<std::string> messages = {};  // the client's
   bool will_retry = false;
   bool operator==(const DumpFailed&) const = default;
 };
@@ -191,7 +192,7 @@ struct ImageHeld {
   std::string holding_file;
   uint64_t stored_kib = 0;
   double seconds = 0;
-  base::CrcAndSize server_crc;
+  base::CrcAndSize server_crc = {};
   bool operator==(const ImageHeld&) const = default;
 };
 
@@ -246,7 +247,7 @@ struct ImageWritten {
   uint64_t bytes = 0;
   double seconds = 0;
   uint64_t orig_kib = 0;
-  base::CrcAndSize native_crc, client_crc, server_crc;
+  base::CrcAndSize native_crc = {}, client_crc = {}, server_crc = {};
   bool operator==(const ImageWritten&) const = default;
 };
 

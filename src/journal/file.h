@@ -48,16 +48,22 @@ class Writer : public Sink {
   const base::Clock& clock_;
   int64_t origin_us_;
   base::Instant origin_;
+  bool torn_ = false;  // the last append may have left half a line
 };
 
-// Reads a journal from its start and, called again, what was appended since.
+struct Contents {
+  std::vector<Event> events;
+  std::vector<std::string> problems;  // lines that could not be read, a sentence each naming file and line
+};
+
+// Reads a journal from its start and, asked again, what was appended since.
 class Reader {
  public:
   static base::Result<Reader> open(const std::filesystem::path& path);
 
-  // The next events, at most some thousands; empty: no whole line is there (yet). A line that cannot be
-  // parsed is an error naming file and line; the call after it goes on with the next line.
-  base::Result<std::vector<Event>> next();
+  // The next lines, at most some thousands; nothing in it: no further whole line is there (yet). An error is
+  // the file's: it cannot be read, or is no journal.
+  base::Result<Contents> next();
   // Bytes of a last line without its newline: after the end of the run, the torn trace of a crash.
   size_t torn_bytes() const { return buffer_.size() - taken_; }
 
@@ -72,12 +78,7 @@ class Reader {
   uint64_t line_ = 0;
 };
 
-struct Contents {
-  std::vector<Event> events;
-  size_t torn_bytes = 0;              // 0 unless the last line is incomplete
-  std::vector<std::string> problems;  // lines that could not be read, one sentence each
-};
-// The whole journal; unreadable lines are skipped and named.
+// The whole journal. A torn last line is one of the problems.
 base::Result<Contents> read_all(const std::filesystem::path& path);
 
 // Whether its writer lives (holds the lock).

@@ -1,0 +1,263 @@
+#include "journal/state.h"
+
+#include <algorithm>
+#include <array>
+
+namespace headrace::journal {
+
+std::string_view name_of(Phase phase) {
+  constexpr std::array<std::string_view, 9> kNames = {"chosen",  "skipped", "planned", "dumping", "held",
+                                                      "writing", "written", "left",    "failed"};
+  return kNames[static_cast<size_t>(phase)];
+}
+
+bool DumpState::ended() const {
+  return phase == Phase::skipped || phase == Phase::written || phase == Phase::left || phase == Phase::failed;
+}
+
+// One overload an event. Events that come in an order no run produces still leave a state that makes sense.
+struct Applier {
+  RunState& state;
+  std::map<Reduction::Key, size_t>& index;
+  int64_t now_us;
+
+  DumpState& dump(const ImageId& image) {
+    const auto [found, fresh] =
+        index.try_emplace({image.host, image.disk, image.timestamp}, state.dumps.size());
+    if (fresh) state.dumps.emplace_back();
+    DumpState& it = state.dumps[found->second];
+    it.image = image;
+    return it;
+  }
+  DumpState& tonight(const std::string& host, const std::string& disk) {
+    const auto found = index.find({host, disk, state.run.timestamp});
+    if (found != index.end()) return state.dumps[found->second];
+    return dump({host, disk, state.run.timestamp, 0});
+  }
+  VolumeState* volume(const std::string& label) {
+    const auto found =
+        std::ranges::find(state.volumes.rbegin(), state.volumes.rend(), label, &VolumeState::label);
+    return found == state.volumes.rend() ? nullptr : &*found;
+  }
+  // The last try; made when a journal lost its start.
+  static Attempt& attempt(DumpState& dump, int number) {
+    if (dump.attempts.empty() || dump.attempts.back().number != number)
+      dump.attempts.push_back({.number = number});
+    return dump.attempts.back();
+  }
+  static void move_to(DumpState& dump, Phase phase) {
+    dump.phase = phase;
+    dump.waits_for.clear();
+  }
+
+  void operator()(const RunStarted& e) {
+    state.run = e;
+    state.started = true;
+    state.started_us = now_us;
+  }
+  void operator()(const RunFinished& e) { state.finished = e; }
+  void operator()(const Note& e) { state.notes.push_back(e); }
+  void operator()(const LeftoverFound& e) { state.leftovers.push_back(e); }
+  void operator()(const DleChosen& e) { tonight(e.host, e.disk); }
+  void operator()(const FlushPlanned& e) {
+    auto& it = dump(e.image);
+    it.flush = true;
+    it.holding_file = e.holding_file;
+    it.stored_kib = it.est_stored_kib = e.stored_kib;
+    move_to(it, Phase::held);
+  }
+  void operator()(const EstimateGot& e) { tonight(e.host, e.disk).estimates_kib[e.level] = e.native_kib; }
+  void operator()(const DlePlanned& e) {
+    auto& it = dump(e.image);
+    it.plan_reason = e.reason;
+    it.est_native_kib = e.est_native_kib;
+    it.est_stored_kib = e.est_stored_kib;
+    it.est_kps = e.est_kps;
+    move_to(it, Phase::planned);
+  }
+  void operator()(const DleSkipped& e) {
+    auto& it = dump(e.image);
+    it.plan_reason = e.reason;
+    move_to(it, Phase::skipped);
+  }
+  void operator()(const PlanFailed& e) {
+    auto& it = dump(e.image);
+    it.plan_failed = true;
+    it.failure = e.message;
+    move_to(it, Phase::failed);
+  }
+  void operator()(const PlanDone& e) {
+    state.planned = true;
+    state.plan_seconds = e.seconds;
+  }
+  void operator()(const Waiting& e) { dump(e.image).waits_for = e.reason; }
+
+  void operator()(const DumpStarted& e) {
+    auto& it = dump(e.image);
+    it.attempts.push_back({.number = e.attempt, .to = e.to, .started_us = now_us});
+    it.holding_file = e.path;
+    it.bytes = 0;
+    it.progress_us = now_us;
+    it.joints.clear();
+    move_to(it, Phase::dumping);
+  }
+  void operator()(const DumpProgress& e) {
+    auto& it = dump(e.image);
+    it.bytes = e.bytes;
+    it.progress_us = now_us;
+    it.joints = e.joints;
+    it.waits_for = e.waits_for;
+  }
+  void operator()(const DumpFinished& e) {
+    auto& it = dump(e.image);
+    auto& last = attempt(it, e.attempt);
+    last.ended_us = now_us;
+    it.dumped = true;
+    it.native_kib = e.native_kib;
+    it.stored_kib = e.stored_kib;
+    it.dump_seconds = e.seconds;
+    it.native_crc = e.native_crc;
+    it.client_crc = e.client_crc;
+    it.server_crc = e.server_crc;
+    it.strange = e.strange;
+    it.messages = e.messages;
+    it.failure.clear();
+    if (!it.ended() && it.phase != Phase::held)
+      move_to(it, last.to == Destination::volume ? Phase::writing : Phase::held);
+  }
+  void operator()(const DumpFailed& e) {
+    auto& it = dump(e.image);
+    auto& last = attempt(it, e.attempt);
+    last.ended_us = now_us;
+    last.failure = e.message;
+    last.messages = e.messages;
+    it.failure = e.message;
+    it.holding_file.clear();
+    move_to(it, e.will_retry ? Phase::planned : Phase::failed);
+  }
+  void operator()(const DumpGivenUp& e) {
+    auto& it = dump(e.image);
+    // The client's own words say more than that no try is left.
+    if (it.failure.empty()) it.failure = e.reason;
+    move_to(it, Phase::failed);
+  }
+  void operator()(const ImageHeld& e) {
+    auto& it = dump(e.image);
+    it.holding_file = e.holding_file;
+    it.stored_kib = e.stored_kib;
+    it.server_crc = e.server_crc;
+    if (!it.ended()) move_to(it, Phase::held);
+  }
+
+  void operator()(const VolumeStarted& e) {
+    state.volumes.push_back({.label = e.label,
+                             .slot = e.slot,
+                             .storage = e.storage,
+                             .pool = e.pool,
+                             .timestamp = e.timestamp,
+                             .sequence = e.sequence,
+                             .length_kib = e.length_kib,
+                             .started_us = now_us});
+  }
+  void operator()(const ImageWriteStarted& e) {
+    auto& it = dump(e.image);
+    it.writing = {.storage = e.storage, .pool = e.pool, .started_us = now_us};
+    if (it.phase != Phase::dumping) move_to(it, Phase::writing);
+  }
+  void operator()(const PartWritten& e) {
+    auto& it = dump(e.image);
+    if (it.writing.started_us == 0) it.writing.started_us = now_us;
+    it.writing.storage = e.storage;
+    it.writing.pool = e.pool;
+    if (std::ranges::find(it.writing.labels, e.label) == it.writing.labels.end())
+      it.writing.labels.push_back(e.label);
+    it.writing.parts += 1;
+    it.writing.bytes += e.bytes;
+    it.writing.seconds += e.seconds;
+    if (it.phase == Phase::held || it.phase == Phase::planned) move_to(it, Phase::writing);
+    if (auto* on = volume(e.label)) {
+      on->bytes += e.bytes;
+      on->parts += 1;
+      on->seconds += e.seconds;
+    }
+  }
+  void operator()(const PartFailed& e) { state.failed_parts.push_back(e); }
+  void operator()(const ImageWritten& e) {
+    auto& it = dump(e.image);
+    it.writing.storage = e.storage;
+    it.writing.pool = e.pool;
+    it.writing.parts = e.parts;
+    it.writing.bytes = e.bytes;
+    it.writing.seconds = e.seconds;
+    it.writing.failure.clear();
+    it.writing.partial = false;
+    if (it.native_kib == 0) it.native_kib = e.orig_kib;
+    if (it.stored_kib == 0) it.stored_kib = base::to_kib(e.bytes);
+    it.failure.clear();
+    move_to(it, Phase::written);
+  }
+  void operator()(const ImageWriteFailed& e) {
+    auto& it = dump(e.image);
+    it.writing.storage = e.storage;
+    it.writing.pool = e.pool;
+    it.writing.failure = e.reason;
+    it.writing.partial = e.partial;
+    const bool is_held = !it.holding_file.empty();
+    if (!is_held) it.failure = e.reason;
+    if (it.phase == Phase::dumping) return;  // the dump's own end follows and decides
+    if (is_held)
+      move_to(it, e.will_retry ? Phase::held : Phase::left);
+    else
+      move_to(it, e.will_retry ? Phase::planned : Phase::failed);
+  }
+  void operator()(const ImageLeftOnHolding& e) {
+    auto& it = dump(e.image);
+    it.holding_file = e.holding_file;
+    it.stored_kib = e.stored_kib;
+    it.left_reason = e.reason;
+    move_to(it, Phase::left);
+  }
+  void operator()(const VolumeFinished& e) {
+    auto* it = volume(e.label);
+    if (it == nullptr) return;
+    it->finished = true;
+    it->kib = e.kib;
+    it->files = e.files;
+    it->message = e.message;
+  }
+  void operator()(const NoVolume& e) { state.no_volume = e; }
+  void operator()(const Unknown&) { ++state.unknown_events; }
+};
+
+void Reduction::apply(const Event& event) {
+  if (!state_.started && state_.started_us == 0) state_.started_us = event.wall_us;
+  state_.last_us = std::max(state_.last_us, event.wall_us);
+  std::visit(Applier{state_, index_, event.wall_us}, event.body);
+}
+
+RunState reduce(std::span<const Event> events) {
+  Reduction reduction;
+  for (const auto& event : events) reduction.apply(event);
+  return reduction.state();
+}
+
+int exit_status_of(const RunState& state) {
+  constexpr int kError = 1;
+  constexpr int kStrange = 2;
+  constexpr int kFailed = 4;
+  constexpr int kMissing = 8;
+  constexpr int kVolume = 16;
+  int status = 0;
+  if (!state.finished) status |= kError;
+  for (const auto& note : state.notes)
+    if (note.severity == Severity::error || note.severity == Severity::fatal) status |= kError;
+  for (const auto& dump : state.dumps) {
+    if (dump.strange) status |= kStrange;
+    if (dump.phase == Phase::failed || dump.writing.partial) status |= kFailed;
+    if (!dump.ended() && !dump.dumped && !dump.flush) status |= kMissing;
+  }
+  if (state.no_volume && state.no_volume->trouble == VolumeTrouble::error) status |= kVolume;
+  return status;
+}
+
+}  // namespace headrace::journal
