@@ -97,6 +97,7 @@ class Lab:
         self.maxdumps = maxdumps
         self.keep = bool(os.environ.get("HEADRACE_KEEP"))
         self.root = root or tempfile.mkdtemp(prefix="headrace-lab.", dir="/var/tmp")
+        os.makedirs(self.root, exist_ok=True)
         self.disks = []          # (disk name, device, lines of its own)
         self.children = []
         os.chmod(self.root, 0o755)
@@ -262,7 +263,7 @@ define changer vtapes {{
 define tapetype VTAPE {{
     length {self.length_mb} mbytes
     filemark 0 kbytes
-    part-size {self.part_mb} mbytes
+    {f"part-size {self.part_mb} mbytes" if self.part_mb else ""}
 }}
 holdingdisk hd1 {{
     directory "{self.path("holding")}"
