@@ -1,0 +1,75 @@
+#include "loop/lane.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+namespace headrace::loop {
+
+struct Lane::Task {
+  enum class State : unsigned char { queued, running, ended, dropped };
+  std::mutex mutex;
+  std::condition_variable ended;
+  State state = State::queued;
+  Callback work;
+  Callback done;  // loop thread only
+};
+
+Lane::Lane(Loop& loop) : loop_(loop), lane_(loop.new_lane()) {}
+Lane::~Lane() { drop(); }
+
+bool Lane::busy() const { return task_ != nullptr; }
+
+void Lane::run(Callback work, Callback done) {
+  HEADRACE_CHECK(task_ == nullptr);
+  auto task = std::make_shared<Task>();
+  task->work = std::move(work);
+  task->done = std::move(done);
+  task_ = task;
+  loop_.offload(
+      lane_,
+      [task] {
+        {
+          const std::lock_guard lock(task->mutex);
+          if (task->state == Task::State::dropped) return;
+          task->state = Task::State::running;
+        }
+        task->work();
+        const std::lock_guard lock(task->mutex);
+        if (task->state == Task::State::dropped) return;
+        task->state = Task::State::ended;
+        task->ended.notify_all();
+      },
+      [this, task] {
+        {
+          const std::lock_guard lock(task->mutex);
+          if (task->state == Task::State::dropped) return;
+          // From here on nobody else touches it; drop() marks a task that ended but was not reported.
+          task->state = Task::State::dropped;
+        }
+        task_.reset();
+        auto report = std::move(task->done);
+        report();
+      });
+}
+
+void Lane::run_detached(Callback work) {
+  loop_.offload(lane_, std::move(work), [] {});
+}
+
+void Lane::drop() {
+  if (task_ == nullptr) return;
+  const auto task = std::exchange(task_, nullptr);
+  std::unique_lock lock(task->mutex);
+  task->ended.wait(lock, [&task] { return task->state != Task::State::running; });
+  task->state = Task::State::dropped;
+}
+
+void Lane::forget() {
+  if (task_ == nullptr) return;
+  const auto task = std::exchange(task_, nullptr);
+  const std::lock_guard lock(task->mutex);
+  task->state = Task::State::dropped;
+}
+
+}  // namespace headrace::loop
