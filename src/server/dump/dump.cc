@@ -1,0 +1,336 @@
+#include "server/dump/dump.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "flow/crc_tap.h"
+#include "flow/lines.h"
+#include "flow/pump.h"
+#include "server/dump/index_sink.h"
+#include "server/dump/message_log.h"
+#include "wire/dle_request.h"
+#include "wire/packet.h"
+#include "wire/sendbackup.h"
+
+namespace headrace::dump {
+
+using base::Error;
+using base::ErrorKind;
+using base::Result;
+
+namespace {
+
+// How often a dump looks whether its client has gone silent.
+constexpr auto kSilenceCheck = std::chrono::seconds(1);
+// DATA that comes before the header is described waits in its stream's own queue.
+enum StreamIndex : size_t { kData, kMesg, kIndex, kState };
+
+}  // namespace
+
+class Dump::Impl {
+ public:
+  Impl(loop::Loop& loop, DumpRequest request, Target& target)
+      : loop_(loop), request_(std::move(request)), target_(target), messages_(request_.max_messages) {}
+
+  ~Impl() {
+    if (!over_) let_go();
+  }
+
+  void start(Done done) {
+    done_ = std::move(done);
+    began_ = loop_.clock().now();
+    connecting_ = auth::connect(loop_, request_.peer, [this](Result<std::unique_ptr<auth::Path>> path) {
+      if (!path) return fail(std::move(path).error());
+      path_ = std::move(*path);
+      ask();
+    });
+  }
+
+  flow::Gate gate_;
+  uint64_t bytes() const { return data_pump_ ? data_pump_->meter().snapshot().bytes : 0; }
+  const flow::Meter* meter() const { return data_pump_ ? &data_pump_->meter() : nullptr; }
+
+ private:
+  int level() const { return request_.dle.levels.front().level; }
+
+  void ask() {
+    wire::DleRequest dle_request;
+    dle_request.options.features = wire::FeatureSet::ours_as_server();
+    dle_request.options.maxdumps = 1;
+    dle_request.options.hostname = request_.host;
+    dle_request.options.config = request_.config;
+    dle_request.options.timestamp = request_.timestamp;
+    dle_request.dles = {request_.dle};
+    wire::Request request;
+    if (path_->names_user()) request.security_user = request_.dump_user;
+    request.service = "sendbackup";
+    request.arguments =
+        wire::encode_dle_request(dle_request, wire::DleFor::sendbackup, request_.client_features);
+    requester_ = std::make_unique<exchange::Requester>(loop_, path_->begin(), wire::encode_request(request),
+                                                       request_.times);
+    requester_->start(nullptr, [this](Result<std::string> body) {
+      if (!body) return fail(std::move(body).error().during("asking for the dump"));
+      replied(*body);
+    });
+  }
+
+  void replied(const std::string& body) {
+    auto reply = wire::parse_sendbackup_reply(body);
+    if (!reply) return fail(std::move(reply).error());
+    if (!reply->errors.empty())
+      return fail(Error(ErrorKind::refused, "the client refuses: " + reply->errors.front()));
+    if (reply->retry) {
+      return fail(
+          Error(ErrorKind::again, "the client asks to be called again later: " + reply->retry->message));
+    }
+    if (!reply->streams) return fail(Error(ErrorKind::corrupt, "the client's reply names no streams"));
+    std::vector<int64_t> numbers;
+    for (const char* name : {"DATA", "MESG", "INDEX", "STATE"})
+      numbers.push_back(reply->streams->id_of(name));
+    requester_->open_streams(std::move(numbers), [this](Result<exchange_streams> streams) {
+      if (!streams) return fail(std::move(streams).error().during("opening the client's streams"));
+      streams_ = std::move(*streams);
+      stream();
+    });
+  }
+
+  void stream() {
+    last_sign_of_life_ = loop_.clock().now();
+    watch_silence();
+    mesg_ = std::make_unique<flow::LineReader>(
+        loop_, *streams_[kMesg], [this](std::string_view line, bool partial) { message(line, partial); },
+        [this](Result<> end) {
+          mesg_ended_ = true;
+          if (!end && !stream_failure_) stream_failure_ = std::move(end).error();
+          if (!messages_.header_complete()) {
+            auto verdict = messages_.verdict();
+            return fail(verdict ? Error(ErrorKind::gone, "the client sent no header")
+                                : std::move(verdict).error());
+          }
+          settle_when_all_ended();
+        });
+    mesg_->start();
+    if (streams_[kIndex]) {
+      index_ = std::make_unique<IndexSink>(loop_, request_.index, request_.index_form, IndexPart::index);
+      index_pump_ = drain(*streams_[kIndex], index_->stream(), index_ended_);
+    }
+    if (streams_[kState]) {
+      state_ = std::make_unique<IndexSink>(loop_, request_.index, request_.index_form, IndexPart::state);
+      state_pump_ = drain(*streams_[kState], state_->stream(), state_ended_);
+    }
+    index_ended_ = !streams_[kIndex];
+    state_ended_ = !streams_[kState];
+  }
+
+  std::unique_ptr<flow::Pump> drain(loop::Duplex& source, loop::Writable& sink, bool& ended) {
+    flow::PumpOptions options;
+    options.budget_bytes = flow::kTransformBudgetBytes;
+    auto pump = std::make_unique<flow::Pump>(loop_, source, sink, options);
+    pump->start([this, &ended](Result<> outcome) {
+      ended = true;
+      if (!outcome && !stream_failure_)
+        stream_failure_ = std::move(outcome).error().during("receiving the index");
+      settle_when_all_ended();
+    });
+    return pump;
+  }
+
+  void message(std::string_view line, bool partial) {
+    last_sign_of_life_ = loop_.clock().now();
+    messages_.add(line, partial);
+    if (messages_.header_complete() && !data_pump_ && !failing_) open_target();
+  }
+
+  void open_target() {
+    wire::DumpHeader& header = outcome_.header;
+    header.type = wire::DumpHeader::Type::file;
+    header.timestamp = request_.timestamp;
+    header.host = request_.host;
+    header.disk = request_.dle.disk;
+    header.level = level();
+    header.dle_xml =
+        wire::encode_dle_xml(request_.dle, wire::DleFor::header, wire::FeatureSet::ours_as_server());
+    messages_.describe(header);
+    header.blocksize = wire::kHeaderBlockBytes;
+    auto sink = target_.open(header);
+    if (!sink) return fail(std::move(sink).error());
+    flow::PumpOptions options;
+    options.finish_sink = false;
+    data_pump_ = std::make_unique<flow::Pump>(loop_, *streams_[kData], **sink, options);
+    data_pump_->add_tap(crc_);
+    data_pump_->set_gate(gate_);
+    data_pump_->start([this](Result<> outcome) {
+      data_ended_ = true;
+      if (!outcome) return fail(std::move(outcome).error().during("receiving the dump"));
+      settle_when_all_ended();
+    });
+  }
+
+  void watch_silence() {
+    silence_ = loop_.after(kSilenceCheck, [this] {
+      const uint64_t now_bytes = bytes();
+      const auto now = loop_.clock().now();
+      // A closed gate, or a target that takes nothing, is our own doing and no silence of the client.
+      const bool ours =
+          !gate_.open() || (data_pump_ && data_pump_->meter().state() == flow::FlowState::blocked);
+      if (now_bytes != seen_bytes_ || ours) last_sign_of_life_ = now;
+      seen_bytes_ = now_bytes;
+      if (now - last_sign_of_life_ > request_.data_timeout) {
+        return fail(Error(
+            ErrorKind::again,
+            fmt::format("data timeout: the client sent nothing for {} seconds (dtimeout)",
+                        std::chrono::duration_cast<std::chrono::seconds>(request_.data_timeout).count())));
+      }
+      watch_silence();
+    });
+  }
+
+  void settle_when_all_ended() {
+    if (failing_ || !mesg_ended_ || !data_ended_ || !index_ended_ || !state_ended_) return;
+    silence_.reset();
+    outcome_.native_crc = messages_.native_crc();
+    outcome_.client_crc = messages_.client_crc();
+    outcome_.server_crc = crc_.value();
+    outcome_.native_kib = messages_.native_kib();
+    outcome_.stored_bytes = crc_.value().size;
+    if (auto verdict = messages_.verdict(); !verdict) return fail(std::move(verdict).error());
+    if (stream_failure_) return fail(*stream_failure_);
+    if (outcome_.client_crc.known() && outcome_.client_crc != outcome_.server_crc) {
+      return fail(Error(ErrorKind::corrupt,
+                        fmt::format("client CRC ({}) does not match that of the data received ({})",
+                                    outcome_.client_crc.text(), outcome_.server_crc.text())));
+    }
+    wire::DumpHeader& header = outcome_.header;
+    header.orig_size_kib = outcome_.native_kib;
+    header.native_crc = outcome_.native_crc;
+    header.client_crc = outcome_.client_crc;
+    header.server_crc = outcome_.server_crc;
+    target_.finish(header, [this, alive = std::weak_ptr(alive_)](Result<> done) {
+      if (alive.expired()) return;
+      if (!done) return fail(std::move(done).error());
+      keep_index();
+    });
+  }
+
+  // The image is safe; an index that fails is a blemish the report names, not a lost dump.
+  void keep_index() {
+    auto kept = [this, alive = std::weak_ptr(alive_)](Result<> outcome) {
+      if (alive.expired()) return;
+      if (!outcome) {
+        outcome_.strange = true;
+        outcome_.messages.push_back("? the index could not be kept: " + outcome.error().what());
+      }
+      if (--keeping_ == 0) succeed();
+    };
+    keeping_ = 1;
+    if (index_) {
+      keeping_ += 2;
+      index_->keep(kept);
+      auto header_written = std::make_shared<Result<>>();
+      loop_.offload(
+          loop_.new_lane(),
+          [key = request_.index, header = outcome_.header, header_written] {
+            // The header file is text for people and amrecover; the block size of a volume means nothing
+            // there.
+            auto plain = header;
+            plain.blocksize = 0;
+            auto text = wire::encode_header_text(plain);
+            *header_written =
+                text ? compat::write_index_header(key, *text) : Result<>(std::unexpected(text.error()));
+          },
+          [header_written, kept]() mutable { kept(std::move(*header_written)); });
+    }
+    if (state_) {
+      ++keeping_;
+      state_->keep(kept);
+    }
+    kept({});
+  }
+
+  void succeed() {
+    outcome_.result = {};
+    report();
+  }
+
+  void fail(Error error) {
+    if (failing_ || over_) return;
+    failing_ = true;
+    let_go();
+    outcome_.result = std::unexpected(std::move(error));
+    report();
+  }
+
+  // Everything towards the client and the target is given up, in the order of who uses whom.
+  void let_go() {
+    silence_.reset();
+    data_pump_.reset();
+    target_.abandon();
+    index_pump_.reset();
+    state_pump_.reset();
+    index_.reset();
+    state_.reset();
+    mesg_.reset();
+    streams_.clear();
+    retired_.push_back(std::move(requester_));
+    connecting_.reset();
+    path_.reset();
+  }
+
+  void report() {
+    loop_.post([this, alive = std::weak_ptr(alive_)] {
+      if (alive.expired()) return;
+      over_ = true;
+      outcome_.strange = outcome_.strange || messages_.strange();
+      outcome_.seconds = std::chrono::duration<double>(loop_.clock().now() - began_).count();
+      outcome_.messages.insert(outcome_.messages.begin(), messages_.lines().begin(), messages_.lines().end());
+      auto done = std::move(done_);
+      done(std::move(outcome_));
+    });
+  }
+
+  using exchange_streams = std::vector<std::unique_ptr<loop::Duplex>>;
+
+  loop::Loop& loop_;
+  DumpRequest request_;
+  Target& target_;
+  MessageLog messages_;
+  Done done_;
+  base::Instant began_;
+  base::Instant last_sign_of_life_;
+  uint64_t seen_bytes_ = 0;
+  DumpOutcome outcome_;
+  std::optional<Error> stream_failure_;
+  bool mesg_ended_ = false;
+  bool data_ended_ = false;
+  bool index_ended_ = false;
+  bool state_ended_ = false;
+  bool failing_ = false;
+  bool over_ = false;
+  int keeping_ = 0;
+
+  std::unique_ptr<loop::Operation> connecting_;
+  std::unique_ptr<auth::Path> path_;
+  std::unique_ptr<exchange::Requester> requester_;
+  std::vector<std::unique_ptr<exchange::Requester>> retired_;  // may be on the stack above us
+  exchange_streams streams_;
+  flow::CrcTap crc_;
+  std::unique_ptr<IndexSink> index_;
+  std::unique_ptr<IndexSink> state_;
+  std::unique_ptr<flow::LineReader> mesg_;
+  std::unique_ptr<flow::Pump> index_pump_;
+  std::unique_ptr<flow::Pump> state_pump_;
+  std::unique_ptr<flow::Pump> data_pump_;
+  std::unique_ptr<loop::Timer> silence_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+};
+
+Dump::Dump(loop::Loop& loop, DumpRequest request, Target& target)
+    : impl_(std::make_unique<Impl>(loop, std::move(request), target)) {}
+Dump::~Dump() = default;
+void Dump::start(Done done) { impl_->start(std::move(done)); }
+flow::Gate& Dump::gate() { return impl_->gate_; }
+uint64_t Dump::bytes() const { return impl_->bytes(); }
+const flow::Meter* Dump::meter() const { return impl_->meter(); }
+
+}  // namespace headrace::dump

@@ -1,0 +1,34 @@
+// The INDEX and STATE streams' way into their files, off the loop. Loop thread.
+#pragma once
+
+#include <memory>
+
+#include "compat/index_file.h"
+#include "loop/loop.h"
+#include "loop/stream.h"
+
+namespace headrace::dump {
+
+enum class IndexPart { index, state };
+
+// Opens the file with its first bytes; a state file without bytes is never made. The file gets its name when
+// `keep()` is called after the stream was finished; otherwise it is removed.
+class IndexSink {
+ public:
+  IndexSink(loop::Loop& loop, compat::IndexKey key, compat::IndexForm form, IndexPart part);
+  ~IndexSink();
+  IndexSink(const IndexSink&) = delete;
+  IndexSink& operator=(const IndexSink&) = delete;
+
+  loop::Writable& stream();
+  void keep(std::move_only_function<void(base::Result<>)> done);
+
+ private:
+  class File;
+  loop::Loop& loop_;
+  uint64_t lane_;
+  std::shared_ptr<File> file_;  // shared with calls under way on workers
+  std::unique_ptr<loop::Writable> stream_;
+};
+
+}  // namespace headrace::dump
