@@ -20,7 +20,7 @@ struct Address {
   socklen_t length = 0;
 
   static Address ipv4(uint32_t host_order, uint16_t port);
-  // Numeric text; error when it is none.
+  // Numeric text ("10.0.0.1", "::1", "fe80::1%eth0"); error when it is none.
   static base::Result<Address> parse(const std::string& ip, uint16_t port);
   uint16_t port() const;
   void set_port(uint16_t port);
@@ -32,11 +32,11 @@ struct Address {
 };
 
 struct ConnectOptions {
-  // Binds the source port within [low, high], highest first; 0,0 lets the kernel choose. Ports below 1024
-  // need CAP_NET_BIND_SERVICE; without it the error says so.
+  // Binds the source port within [low, high], highest first, passing over ports in use; 0,0 lets the kernel
+  // choose. Ports below 1024 need CAP_NET_BIND_SERVICE; without it the error (refused) says so.
   uint16_t source_port_low = 0;
   uint16_t source_port_high = 0;
-  base::Duration timeout = std::chrono::seconds(20);
+  base::Duration timeout = std::chrono::seconds(20);  // for each address
 };
 
 // A pending operation; destroying it cancels and nothing is called back.
@@ -46,7 +46,8 @@ class Operation {
 };
 
 using ConnectDone = std::move_only_function<void(base::Result<base::Fd>)>;
-// Tries the addresses in turn.
+// Tries the addresses in turn; `done` is called later, once. The error names every address and what went
+// wrong; its kind is the last one's.
 [[nodiscard]] std::unique_ptr<Operation> connect_tcp(Loop& loop, std::vector<Address> addresses,
                                                      ConnectOptions options, ConnectDone done);
 
@@ -55,6 +56,7 @@ class Listener {
   virtual ~Listener() = default;
   virtual Address local() const = 0;
 };
+// The descriptor is as described above; options that the socket's kind does not have are left out.
 using Accepted = std::move_only_function<void(base::Fd, Address peer)>;
 // Keeps accepting until destroyed; resource shortage pauses it for a second instead of ending it.
 base::Result<std::unique_ptr<Listener>> listen_tcp(Loop& loop, const Address& local, Accepted accepted);
@@ -62,15 +64,18 @@ base::Result<std::unique_ptr<Listener>> listen_tcp(Loop& loop, const Address& lo
 base::Result<std::unique_ptr<Listener>> adopt_listener(Loop& loop, base::Fd listening, Accepted accepted);
 
 struct ResolvedName {
-  std::string canonical;
+  std::string canonical;  // as the resolver gives it; the name asked for when it gives none
   std::vector<Address> addresses;
 };
-// getaddrinfo/getnameinfo on a worker thread. The operation may be dropped at any time.
-[[nodiscard]] std::unique_ptr<Operation> resolve(Loop& loop, std::string host, uint16_t port,
-                                                 std::move_only_function<void(base::Result<ResolvedName>)> done);
-[[nodiscard]] std::unique_ptr<Operation> name_of_address(Loop& loop, Address address,
-                                                         std::move_only_function<void(base::Result<std::string>)> done);
+// getaddrinfo/getnameinfo on a worker thread, for TCP. The operation may be dropped at any time. Errors:
+// again when the name server did not answer, refused for a name that does not exist.
+[[nodiscard]] std::unique_ptr<Operation> resolve(
+    Loop& loop, std::string host, uint16_t port,
+    std::move_only_function<void(base::Result<ResolvedName>)> done);
+[[nodiscard]] std::unique_ptr<Operation> name_of_address(
+    Loop& loop, Address address, std::move_only_function<void(base::Result<std::string>)> done);
 
+// IPv4 peers of IPv6 sockets are given as IPv4 addresses, here and to Accepted.
 base::Result<Address> local_address(int socket);
 base::Result<Address> peer_address(int socket);
 

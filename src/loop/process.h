@@ -28,11 +28,14 @@ struct ChildFd {
 };
 
 struct Spawn {
-  std::string program;                    // absolute path
-  std::vector<std::string> arguments;     // argv, including argv[0]
-  std::vector<std::string> environment;   // "NAME=value"; nothing is inherited
-  std::string directory;                  // empty: keep
-  std::vector<ChildFd> descriptors;       // all others are closed in the child
+  std::string program;                   // absolute path
+  std::vector<std::string> arguments;    // argv, including argv[0]
+  std::vector<std::string> environment;  // "NAME=value"; nothing is inherited
+  std::string directory;                 // empty: keep
+  // All others are closed in the child, except that 0, 1 and 2 are the null device when not named here: a
+  // program must not find a file it opens itself in their place.
+  std::vector<ChildFd> descriptors;
+  int pipe_bytes = 0;  // asks the kernel for pipes of this size; 0 or refused: its default
 };
 
 class Process {
@@ -40,12 +43,16 @@ class Process {
   virtual ~Process() = default;
   virtual pid_t pid() const = 0;
   // Our end of the child's descriptor `number`, nonblocking; ownership passes to the caller, once.
+  // Empty when there is no such pipe or it was taken. Pipes not taken are closed with the Process.
   virtual base::Fd take_pipe(int number) = 0;
-  // Called once, when the child has ended and been reaped (at once if it already has).
+  // Called once, when the child has ended and been reaped (soon if it already has), never from inside.
   virtual void on_exit(std::move_only_function<void(ExitStatus)> callback) = 0;
+  // Does nothing once the child was reaped.
   virtual void signal(int number) = 0;
 };
 
+// Returns once the program runs or could not be run; the error then names it. The child has default signal
+// actions, an empty signal mask, and stays in our process group.
 base::Result<std::unique_ptr<Process>> spawn(Loop& loop, const Spawn& what);
 
 }  // namespace headrace::loop

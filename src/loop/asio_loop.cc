@@ -1,0 +1,241 @@
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/fd.h"
+#include "loop/lane_pool.h"
+#include "loop/loop.h"
+#include "loop/signals.h"
+
+// The only source that includes Asio. Each object handed out is a small handle; what Asio's handlers hold is
+// shared with it, since a handler may still be queued when the handle is gone.
+
+namespace headrace::loop {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+// Asio adds the delay to the current time; this keeps the sum in range.
+constexpr base::Duration kLongestDelay = std::chrono::hours(24 * 365 * 20);
+// Threads for name lookups, which may hang for long when a name server is dead.
+constexpr unsigned kNameThreads = static_cast<unsigned>(kNameLanes);
+
+class AsioTimer : public Timer {
+ public:
+  // Shared with the handler in flight.
+  struct State {
+    explicit State(asio::io_context& context) : timer(context) {}
+    asio::steady_timer timer;
+    Callback callback;
+  };
+
+  AsioTimer(asio::io_context& context, base::Duration delay, Callback callback)
+      : state_(std::make_shared<State>(context)) {
+    state_->callback = std::move(callback);
+    state_->timer.expires_after(std::clamp(delay, base::Duration::zero(), kLongestDelay));
+    state_->timer.async_wait([state = state_](const error_code&) {
+      // Empty when cancelled: an error code cannot tell, as the timer may expire before it is cancelled.
+      if (Callback due = std::exchange(state->callback, nullptr)) due();
+    });
+  }
+  ~AsioTimer() override {
+    const Callback dropped = std::exchange(state_->callback, nullptr);
+    state_->timer.cancel();
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+// One direction is armed at most once with Asio; a later await only exchanges the callback.
+struct WatchState : std::enable_shared_from_this<WatchState> {
+  explicit WatchState(asio::io_context& context) : descriptor(context) {}
+
+  struct Direction {
+    Callback callback;
+    bool armed = false;
+  };
+
+  void await(Direction& direction, asio::posix::stream_descriptor::wait_type type, Callback ready) {
+    const Callback replaced = std::exchange(direction.callback, std::move(ready));
+    if (direction.armed || !direction.callback) return;
+    direction.armed = true;
+    // The error code is dropped: whoever then reads or writes the descriptor sees what is wrong.
+    descriptor.async_wait(type, [self = shared_from_this(), &direction](const error_code&) {
+      direction.armed = false;
+      if (Callback due = std::exchange(direction.callback, nullptr)) due();
+    });
+  }
+  void drop_callbacks() {
+    const Callback dropped_read = std::exchange(read.callback, nullptr);
+    const Callback dropped_write = std::exchange(write.callback, nullptr);
+  }
+
+  asio::posix::stream_descriptor descriptor;
+  Direction read;
+  Direction write;
+};
+
+class AsioWatch : public Watch {
+ public:
+  AsioWatch(std::shared_ptr<WatchState> state, std::set<WatchState*>& living)
+      : state_(std::move(state)), living_(living) {
+    living_.insert(state_.get());
+  }
+  ~AsioWatch() override {
+    living_.erase(state_.get());
+    state_->drop_callbacks();
+    // Takes the descriptor from Asio without closing it; handlers in flight then do nothing.
+    if (state_->descriptor.is_open()) state_->descriptor.release();
+  }
+  void await_readable(Callback ready) override {
+    state_->await(state_->read, asio::posix::stream_descriptor::wait_read, std::move(ready));
+  }
+  void await_writable(Callback ready) override {
+    state_->await(state_->write, asio::posix::stream_descriptor::wait_write, std::move(ready));
+  }
+
+ private:
+  std::shared_ptr<WatchState> state_;
+  std::set<WatchState*>& living_;
+};
+
+class AsioLoop : public Loop {
+ public:
+  explicit AsioLoop(unsigned workers)
+      : context_(1),
+        guard_(asio::make_work_guard(context_)),
+        probe_(epoll_create1(EPOLL_CLOEXEC)),
+        workers_(std::in_place, workers),
+        name_workers_(std::in_place, kNameThreads) {}
+  ~AsioLoop() override {
+    workers_.reset();
+    name_workers_.reset();
+    // A callback may own its own watch (a child being reaped); nothing would ever end that circle.
+    while (!living_watches_.empty()) {
+      const std::shared_ptr<WatchState> state = (*living_watches_.begin())->shared_from_this();
+      living_watches_.erase(living_watches_.begin());
+      state->drop_callbacks();
+    }
+  }
+
+  const base::Clock& clock() const override { return clock_; }
+
+  void post(Callback callback) override {
+    asio::post(context_, [due = std::move(callback)]() mutable { due(); });
+  }
+
+  std::unique_ptr<Timer> after(base::Duration delay, Callback callback) override {
+    return std::make_unique<AsioTimer>(context_, delay, std::move(callback));
+  }
+
+  base::Result<std::unique_ptr<Watch>> watch(int fd) override {
+    // Asio takes descriptors that epoll refuses, and then fails silently.
+    epoll_event event{};
+    if (epoll_ctl(probe_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      return base::fail_errno("wait for descriptor " + std::to_string(fd));
+    }
+    epoll_ctl(probe_.get(), EPOLL_CTL_DEL, fd, &event);
+    auto state = std::make_shared<WatchState>(context_);
+    error_code error;
+    state->descriptor.assign(fd, error);
+    if (error) return base::fail_errno("wait for descriptor " + std::to_string(fd), error.value());
+    return std::make_unique<AsioWatch>(std::move(state), living_watches_);
+  }
+
+  void offload(uint64_t lane, Callback work, Callback done) override {
+    LanePool& pool = lane < kNameLanes ? *name_workers_ : *workers_;
+    pool.add(lane, [this, work = std::move(work), done = std::move(done)]() mutable {
+      work();
+      // `work` goes along, so that what it holds dies on the loop's thread.
+      post([work = std::move(work), done = std::move(done)]() mutable { done(); });
+    });
+  }
+  uint64_t new_lane() override { return next_lane_++; }
+
+  void run() override {
+    context_.run();
+    context_.restart();
+  }
+  void stop() override { context_.stop(); }
+
+  asio::io_context& context() { return context_; }
+
+ private:
+  base::SystemClock clock_;
+  std::set<WatchState*> living_watches_;
+  asio::io_context context_;
+  asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  base::Fd probe_;  // an epoll instance that only says whether a descriptor can be waited for
+  std::atomic<uint64_t> next_lane_ = kNameLanes;
+  std::optional<LanePool> workers_;
+  std::optional<LanePool> name_workers_;
+};
+
+class AsioSignals : public Signals {
+ public:
+  struct State : std::enable_shared_from_this<State> {
+    explicit State(asio::io_context& context) : set(context) {}
+
+    // The callback travels in the handler: it may own the Signals, and the context's end must open that
+    // circle.
+    void arm(std::move_only_function<void(int)> callback) {
+      set.async_wait([self = shared_from_this(), callback = std::move(callback)](const error_code& error,
+                                                                                 int number) mutable {
+        if (error || self->dropped) return;
+        callback(number);
+        if (!self->dropped) self->arm(std::move(callback));
+      });
+    }
+
+    asio::signal_set set;
+    bool dropped = false;
+  };
+
+  explicit AsioSignals(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  ~AsioSignals() override {
+    state_->dropped = true;
+    error_code ignored;  // cancelling cannot fail for a set that was filled
+    state_->set.clear(ignored);
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace
+
+std::unique_ptr<Loop> make_loop(unsigned workers) {
+  // A peer that closes is an error of one stream, not the end of the process.
+  signal(SIGPIPE, SIG_IGN);
+  return std::make_unique<AsioLoop>(workers);
+}
+
+std::unique_ptr<Signals> on_signals(Loop& loop, std::initializer_list<int> numbers,
+                                    std::move_only_function<void(int)> callback) {
+  auto* real = dynamic_cast<AsioLoop*>(&loop);
+  HEADRACE_CHECK(real != nullptr);
+  auto state = std::make_shared<AsioSignals::State>(real->context());
+  for (const int number : numbers) {
+    error_code error;
+    state->set.add(number, error);
+    HEADRACE_CHECK(!error);  // only a number that is no signal
+  }
+  state->arm(std::move(callback));
+  return std::make_unique<AsioSignals>(std::move(state));
+}
+
+}  // namespace headrace::loop
