@@ -1,0 +1,113 @@
+#include "client/access/access.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <list>
+#include <optional>
+
+#include "auth/host_check.h"
+#include "config/amandahosts.h"
+
+namespace headrace::client {
+
+namespace {
+
+using base::ErrorKind;
+using base::Result;
+
+constexpr uint16_t kFirstUnreservedPort = 1024;
+
+class Amandahosts : public auth::Authorizer {
+ public:
+  Amandahosts(loop::Loop& loop, AccessRules rules) : loop_(loop), rules_(std::move(rules)) {}
+
+  void ask(auth::Question question, auth::Answer answer) override {
+    if (!question.origin.address) {
+      // The parent process is on this machine and could run the archiver itself.
+      loop_.post(
+          [host = rules_.local_host, answer = std::move(answer)]() mutable { answer(std::move(host)); });
+      return;
+    }
+    const auto address = *question.origin.address;
+    checks_.emplace_back();
+    const auto check = std::prev(checks_.end());
+    *check = auth::check_host(loop_, address,
+                              [this, check, question = std::move(question),
+                               answer = std::move(answer)](Result<std::string> host) mutable {
+                                forget(check);
+                                if (!host) return answer(std::unexpected(std::move(host).error()));
+                                named(std::move(*host), std::move(question), std::move(answer));
+                              });
+  }
+
+ private:
+  using Checks = std::list<std::unique_ptr<loop::Operation>>;
+
+  // Later: the operation is what called us.
+  void forget(Checks::iterator check) {
+    auto spent = std::make_shared<Checks>();
+    spent->splice(spent->begin(), checks_, check);
+    loop_.post([spent] { spent->clear(); });
+  }
+
+  void named(std::string host, auth::Question question, auth::Answer answer) {
+    if (const uint16_t port = question.origin.address->port(); port >= kFirstUnreservedPort) {
+      return answer(base::fail(ErrorKind::refused, fmt::format("host {}: port {} not secure", host, port)));
+    }
+    auto outcome = std::make_shared<Result<std::string>>(host);
+    loop_.offload(
+        loop_.new_lane(),
+        [rules = rules_, question = std::move(question), host, outcome] {
+          auto entries = config::read_amandahosts(rules.amandahosts, rules.local_uid);
+          // Root may keep the file for a client that root runs.
+          if (!entries && ::geteuid() == 0) {
+            if (auto as_root = config::read_amandahosts(rules.amandahosts, 0)) entries = std::move(as_root);
+          }
+          Result<> allowed =
+              entries
+                  ? config::authorize(*entries, {host, question.origin.address->is_loopback(), question.user,
+                                                 question.service, rules.local_user, rules.amandahosts})
+                  : Result<>(std::unexpected(entries.error()));
+          if (!allowed) {
+            *outcome = base::fail(ErrorKind::refused,
+                                  fmt::format("user {} from {} is not allowed to execute the service {}: {}",
+                                              question.user, host, question.service, allowed.error().what()));
+          }
+        },
+        [outcome, answer = std::move(answer)]() mutable { answer(std::move(*outcome)); });
+  }
+
+  loop::Loop& loop_;
+  AccessRules rules_;
+  Checks checks_;
+};
+
+}  // namespace
+
+std::unique_ptr<auth::Authorizer> make_authorizer(loop::Loop& loop, AccessRules rules) {
+  return std::make_unique<Amandahosts>(loop, std::move(rules));
+}
+
+Result<AccessRules> rules_for(const std::string& user, const std::filesystem::path& file) {
+  passwd entry{};
+  passwd* found = nullptr;
+  std::array<char, 16384> memory{};
+  if (::getpwnam_r(user.c_str(), &entry, memory.data(), memory.size(), &found) != 0 || found == nullptr) {
+    return base::fail(ErrorKind::refused,
+                      fmt::format("there is no user \"{}\" on this machine: name the dump user "
+                                  "with --user",
+                                  user));
+  }
+  AccessRules rules;
+  rules.local_user = user;
+  rules.local_uid = entry.pw_uid;
+  rules.amandahosts = file.empty() ? std::filesystem::path(entry.pw_dir) / ".amandahosts" : file;
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) == 0) rules.local_host = name.data();
+  return rules;
+}
+
+}  // namespace headrace::client
