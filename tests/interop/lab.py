@@ -98,7 +98,7 @@ class Lab:
         self.keep = bool(os.environ.get("HEADRACE_KEEP"))
         self.root = root or tempfile.mkdtemp(prefix="headrace-lab.", dir="/var/tmp")
         os.makedirs(self.root, exist_ok=True)
-        self.disks = []          # (disk name, device, lines of its own)
+        self.disks = []          # (host, disk name, device, lines of its own)
         self.children = []
         os.chmod(self.root, 0o755)
         self.backup = pwd.getpwnam("backup")
@@ -133,8 +133,8 @@ class Lab:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
 
-    def add_disk(self, name, device, lines=""):
-        self.disks.append((name, device, lines))
+    def add_disk(self, name, device, lines="", host=CLIENT):
+        self.disks.append((host, name, device, lines))
 
     def up(self):
         self.install_program()
@@ -276,9 +276,9 @@ define application app_amgtar {{
 }}
 {self.dumptype()}""")
         disklist = ""
-        for name, device, lines in self.disks:
+        for host, name, device, lines in self.disks:
             body = "".join(f"    {line}\n" for line in ["lab", *filter(None, lines.split("\n"))])
-            disklist += f"{CLIENT} {quote(name)} {quote(device)} {{\n{body}}}\n"
+            disklist += f"{host} {quote(name)} {quote(device)} {{\n{body}}}\n"
         self.write(f"{folder}/disklist", disklist)
         client_conf = f"""conf "{CONF}"
 index_server "{SERVER}"
@@ -333,16 +333,18 @@ client-port "{PORT}"
         self.children.append(child)
         return child
 
-    def start_client(self):
+    def start_client(self, host=CLIENT):
+        """The client of one host, or none when the server starts it itself; returns when it listens."""
         if self.auth == "local" or self.client == "none":
             return None
+        address = {CLIENT: CLIENT_ADDRESS, SERVER: SERVER_ADDRESS}[host]
         if self.client == "headrace" and self.client_style == "daemon":
-            child = self.start([self.path("bin/headrace"), "client", "--listen", f"{CLIENT_ADDRESS}:{PORT}",
+            child = self.start([self.path("bin/headrace"), "client", "--listen", f"{address}:{PORT}",
                                 "--amandahosts", "/etc/amandahosts"], log="out/client.log")
         else:
             child = self.start(["xinetd", "-dontfork", "-f", self.path("system/xinetd.conf"), "-pidfile",
                                 self.path("out/xinetd.pid"), "-stayalive"], log="out/xinetd.log")
-        wait_for(lambda: child.poll() is not None or can_connect(CLIENT_ADDRESS, PORT), "the client to listen")
+        wait_for(lambda: child.poll() is not None or can_connect(address, PORT), "the client to listen")
         expect(child.poll() is None, "the client ended at once: " + self.read("out/client.log"))
         return child
 
