@@ -37,6 +37,8 @@ Result<> rename_file(const std::filesystem::path& from, const std::filesystem::p
 class FileLock {
  public:
   static Result<FileLock> take(const std::filesystem::path& path, int patience_ms);
+  // The locked file, open for reading and writing. Closing any other descriptor of the file drops the lock.
+  int descriptor() const { return fd_.get(); }
 
  private:
   explicit FileLock(Fd fd) : fd_(std::move(fd)) {}

@@ -22,17 +22,17 @@ struct Command {
   CommandKind kind = CommandKind::flush;
   std::string config;
   // flush: the holding file. restore: empty when src_label names a volume, else the holding file.
-  std::string holding_file;
-  std::string src_storage, src_pool, src_label;  // copy, restore
+  std::string holding_file{};
+  std::string src_storage{}, src_pool{}, src_label{};  // copy, restore
   int64_t src_fileno = 0;
-  std::string src_labels;  // copy: ";LABEL;LABEL…"
-  int64_t time = 0;        // copy: start time; restore: expiry; unix seconds
+  std::string src_labels{};  // copy: ";LABEL;LABEL…"
+  int64_t time = 0;          // copy: start time; restore: expiry; unix seconds
   std::string host, disk, timestamp;
   int level = 0;
-  std::string dst_storage;  // flush, copy
-  int64_t working_pid = 0;  // 0: nobody is at it
+  std::string dst_storage{};  // flush, copy
+  int64_t working_pid = 0;    // 0: nobody is at it
   bool done = false;
-  std::optional<int64_t> partial_bytes;  // done in part
+  std::optional<int64_t> partial_bytes{};  // done in part
   bool operator==(const Command&) const = default;
 };
 

@@ -72,7 +72,7 @@ struct FailLine {
   std::string host, disk, timestamp;
   int level = 0;
   std::string reason;  // without the brackets around it
-  std::vector<std::string> messages;
+  std::vector<std::string> messages{};
 };
 // RETRY dumper … delay D level L message "M"
 struct RetryLine {
@@ -94,7 +94,7 @@ struct DumpedLine {
   int64_t stored_kib = 0;
   double kps = 0;
   int64_t native_kib = -1;  // -1: unknown
-  std::vector<std::string> messages;
+  std::vector<std::string> messages{};
 };
 // SUCCESS chunker, PARTIAL chunker
 struct ChunkedLine {
@@ -133,7 +133,7 @@ struct PartLine {
   int64_t total = -1;  // -1: not known when written
   int level = 0;
   TaperStats stats;
-  std::string reason;  // of a partial one
+  std::string reason{};  // of a partial one
 };
 struct TapedCrcs {
   base::CrcAndSize native, client, server;
@@ -148,7 +148,7 @@ struct TapedLine {
   int level = 0;
   std::optional<TapedCrcs> crcs;
   TaperStats stats;
-  std::string reason;  // of a partial one
+  std::string reason{};  // of a partial one
 };
 // FAIL taper [VAULT] … error|config "reason"
 struct TaperFailLine {
@@ -176,7 +176,7 @@ struct NoteLine {
   std::string type;  // "INFO"
   ProgramName program;
   std::string text;
-  std::vector<std::string> messages;
+  std::vector<std::string> messages{};
 };
 
 using LogLine =
