@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 
@@ -149,6 +150,11 @@ class AsioLoop : public Loop {
       return base::fail_errno("wait for descriptor " + std::to_string(fd));
     }
     epoll_ctl(probe_.get(), EPOLL_CTL_DEL, fd, &event);
+    // Asio would do so with the first wait only, and a caller may read or write before.
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+      return base::fail_errno("make descriptor " + std::to_string(fd) + " nonblocking");
+    }
     auto state = std::make_shared<WatchState>(context_);
     error_code error;
     state->descriptor.assign(fd, error);
