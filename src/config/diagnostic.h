@@ -10,7 +10,7 @@ namespace headrace::config {
 // Where something stands in a file. Lines and columns count from 1; 0 means "not in a file" (a built-in
 // default, or the command line, whose `file` is "command line").
 struct Position {
-  std::string file;
+  std::string file{};
   int line = 0;
   int column = 0;
 
@@ -20,11 +20,11 @@ struct Position {
 };
 
 struct Diagnostic {
-  std::string file;
+  std::string file{};
   int line = 0;
   int column = 0;
   bool warning = false;
-  std::string message;  // says what was expected
+  std::string message{};  // says what was expected
 
   // "FILE:LINE:COLUMN: [warning: ]MESSAGE"
   std::string text() const;
@@ -35,7 +35,7 @@ struct Diagnostic {
 template <class T>
 struct Loaded {
   std::optional<T> value;
-  std::vector<Diagnostic> diagnostics;
+  std::vector<Diagnostic> diagnostics{};
 
   bool ok() const { return value.has_value(); }
   const T& operator*() const { return *value; }

@@ -35,24 +35,24 @@ inline bool is_server(Compress c) {
 }
 
 struct Application {
-  std::string name;
-  std::string comment;
-  std::string plugin;
-  Properties properties;
-  std::string client_name;  // the name of the definition in the client's own configuration, or empty
+  std::string name{};
+  std::string comment{};
+  std::string plugin{};
+  Properties properties{};
+  std::string client_name{};  // the name of the definition in the client's own configuration, or empty
   bool operator==(const Application&) const = default;
 };
 
 struct Script {
-  std::string name;
-  std::string comment;
-  std::string plugin;
-  Properties properties;
-  std::vector<std::string> execute_on;  // "pre-dle-backup", … in Amanda's order
+  std::string name{};
+  std::string comment{};
+  std::string plugin{};
+  Properties properties{};
+  std::vector<std::string> execute_on{};  // "pre-dle-backup", … in Amanda's order
   ExecuteWhere execute_where = ExecuteWhere::client;
   int64_t order = 5000;
   bool single_execution = false;
-  std::string client_name;
+  std::string client_name{};
   bool operator==(const Script&) const = default;
 };
 
@@ -65,13 +65,13 @@ struct Ssl {
 };
 
 struct Dumptype {
-  std::string name;  // of an in-line block of a disklist: "custom(HOST:DISK)"
-  std::string comment;
+  std::string name{};  // of an in-line block of a disklist: "custom(HOST:DISK)"
+  std::string comment{};
 
   std::string program = "DUMP";  // DUMP, GNUTAR, STAR or APPLICATION
   Application application;       // meaningful when program is APPLICATION
-  std::vector<Script> scripts;   // by order, then as listed
-  Properties properties;
+  std::vector<Script> scripts{};   // by order, then as listed
+  Properties properties{};
   bool uses_application() const { return program == "APPLICATION"; }
 
   std::string auth = "BSDTCP";  // as written; compare without case
@@ -92,7 +92,7 @@ struct Dumptype {
   bool index = true;
   bool ignore = false;
   PatternLists exclude, include;
-  std::vector<EstimateMethod> estimate;  // in order of preference, never empty
+  std::vector<EstimateMethod> estimate{};  // in order of preference, never empty
   Strategy strategy = Strategy::standard;
   bool skip_full = false;
   bool skip_incr = false;
@@ -113,12 +113,12 @@ struct Dumptype {
 
   bool allow_split = true;
   int64_t tape_splitsize_kib = 0;
-  std::string split_diskbuffer;
+  std::string split_diskbuffer{};
   int64_t fallback_splitsize_kib = 10 * 1024;
 
   HostLimit recovery_limit;
   HostLimit dump_limit;
-  std::vector<std::string> tags;
+  std::vector<std::string> tags{};
 
   bool operator==(const Dumptype&) const = default;
 };

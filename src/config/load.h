@@ -40,12 +40,15 @@ Loaded<ServerConfig> load_server_text(std::string_view text, const std::filesyst
 
 // A parameter as Amanda's amgetconf prints it, without the final newline: "org", "tapetype:NAME:length",
 // "dumptype:NAME:compress". Case and -/_ of the parameter do not matter. Nothing for an unknown one.
-std::optional<std::string> value_text(const ServerConfig& config, std::string_view key);
+std::optional<std::string> value_text(const Settings& settings, std::string_view key);
+inline std::optional<std::string> value_text(const ServerConfig& config, std::string_view key) {
+  return value_text(config.settings, key);
+}
 // The whole configuration in the format of `amadmin CONF config`.
-std::string config_text(const ServerConfig& config);
+std::string config_text(const Settings& settings);
 // Names of the blocks of a type ("dumptype", "application-tool", …), as `amgetconf --list` prints them;
 // nothing for an unknown type.
-std::optional<std::vector<std::string>> block_names(const ServerConfig& config, std::string_view type);
+std::optional<std::vector<std::string>> block_names(const Settings& settings, std::string_view type);
 
 // A parameter that a file (or -o) sets and that Headrace reads but does not act on yet.
 struct NotHonoured {

@@ -31,7 +31,7 @@ struct Tapetype {
   int64_t speed_kps = 200;
   int64_t part_size_kib = 0;  // 0: dumps are not split
   PartCache part_cache_type = PartCache::none;
-  std::string part_cache_dir;
+  std::string part_cache_dir{};
   int64_t part_cache_max_size_kib = 0;
 };
 
@@ -45,28 +45,28 @@ struct HoldingDisk {
 struct Interface {
   std::string name, comment;
   int64_t use_kps = 80000;
-  std::string src_ip;  // empty: any
+  std::string src_ip{};  // empty: any
 };
 
 struct Device {
   std::string name, comment, tapedev;
-  Properties device_properties;
+  Properties device_properties{};
 };
 
 // A defined changer, or one made from a bare `chg-…:…` or device name (then `name` is that text).
 struct Changer {
   std::string name, comment;
-  std::string tpchanger;  // "chg-disk:/dir", …; "chg-single:DEVICE" when only a tapedev was given
+  std::string tpchanger{};  // "chg-disk:/dir", …; "chg-single:DEVICE" when only a tapedev was given
   std::string tapedev, changerdev;
   std::filesystem::path changerfile;
-  Properties properties;
-  Properties device_properties;
+  Properties properties{};
+  Properties device_properties{};
 };
 
 // interactivity and taperscan.
 struct Plugin {
   std::string name, comment, plugin;
-  Properties properties;
+  Properties properties{};
 };
 
 struct Policy {
@@ -80,12 +80,12 @@ struct Policy {
 struct Storage {
   std::string name, comment;
   Policy policy;
-  std::string tapepool;  // template expanded
+  std::string tapepool{};  // template expanded
   Changer changer;       // resolved from tpchanger, else tapedev; tpchanger empty when neither is set
   Tapetype tapetype;
   Labelstr labelstr;
   Autolabel autolabel;
-  std::string meta_autolabel;
+  std::string meta_autolabel{};
   int64_t runtapes = 1;
   int64_t max_dle_by_volume = 1000000000;
   TaperAlgorithm taperalgo = TaperAlgorithm::first;
@@ -103,12 +103,12 @@ struct Storage {
   bool report_use_media = true;
   bool report_next_media = true;
   std::string taperscan, interactivity;  // names in ServerConfig::taperscans, interactivities; or empty
-  std::vector<DumpSelection> dump_selections;
-  std::vector<Vault> vaults;
+  std::vector<DumpSelection> dump_selections{};
+  std::vector<Vault> vaults{};
 };
 
 struct Globals {
-  std::string org;
+  std::string org{};
   std::string mailto, mailer, printer, dumpuser;
   SendReport send_amreport_on = SendReport::all;
   std::filesystem::path tapelist, diskfile, infofile, logdir, indexdir, command_file, tmpdir;
@@ -117,7 +117,7 @@ struct Globals {
   int64_t tapecycle = 15;
   int64_t netusage_kps = 80000;
   int64_t inparallel = 10;
-  std::string dumporder;
+  std::string dumporder{};
   int64_t maxdumps = 1;
   std::chrono::seconds etimeout{300};  // negative: for the whole host
   std::chrono::seconds dtimeout{1800};
@@ -125,19 +125,19 @@ struct Globals {
   int64_t connect_tries = 3;
   int64_t req_tries = 3;
   int64_t rep_tries = 5;
-  std::string columnspec;
-  std::string displayunit;  // k, m, g or t
+  std::string columnspec{};
+  std::string displayunit{};  // k, m, g or t
   int64_t displayunit_kib = 1;
   int64_t reserve_percent = 100;
   int64_t maxdumpsize_kib = -1;  // negative: runtapes × length
-  std::string amrecover_changer;
+  std::string amrecover_changer{};
   bool compress_index = true;
   bool sort_index = false;
   int64_t debug_days = 4;
-  std::map<std::string, int64_t> debug;  // "amandad" → level 0…9
+  std::map<std::string, int64_t> debug{};  // "amandad" → level 0…9
   PortRange reserved_udp_port, reserved_tcp_port, unreserved_tcp_port;
   HostLimit recovery_limit;
-  std::vector<std::string> report_formats;
+  std::vector<std::string> report_formats{};
   std::string krb5keytab, krb5principal;
   std::filesystem::path ssl_dir;
   Properties properties, device_properties;
@@ -146,19 +146,19 @@ struct Globals {
 };
 
 struct ServerConfig {
-  std::string name;                 // the configuration's: the directory's last element
+  std::string name{};                 // the configuration's: the directory's last element
   std::filesystem::path directory;  // CONFIG_DIR/CONF, absolute; ends without a slash
   Globals globals;
   // Keyed as written; look up with the functions below, which compare as Amanda does.
-  std::map<std::string, Dumptype> dumptypes;
-  std::map<std::string, Tapetype> tapetypes;
-  std::map<std::string, Interface> interfaces;
-  std::map<std::string, Storage> storages;  // all that are defined
-  std::map<std::string, Changer> changers;
-  std::map<std::string, Device> devices;
-  std::map<std::string, Policy> policies;
+  std::map<std::string, Dumptype> dumptypes{};
+  std::map<std::string, Tapetype> tapetypes{};
+  std::map<std::string, Interface> interfaces{};
+  std::map<std::string, Storage> storages{};  // all that are defined
+  std::map<std::string, Changer> changers{};
+  std::map<std::string, Device> devices{};
+  std::map<std::string, Policy> policies{};
   std::map<std::string, Plugin> taperscans, interactivities;
-  std::vector<HoldingDisk> holding_disks;  // in use, in order of use
+  std::vector<HoldingDisk> holding_disks{};  // in use, in order of use
   // Names in `storages`, in order: those dumps go to, those that flush orders are made for, those of the
   // vault phase. `storage` is never empty.
   std::vector<std::string> storage, active_storage, vault_storage;

@@ -46,29 +46,28 @@ using Data = std::variant<std::monostate, bool, int64_t, double, std::string, st
                           std::vector<DumpSelection>, std::vector<Vault>>;
 
 struct Value {
-  Data data;
+  Data data{};
   bool set = false;  // by a file or the command line; otherwise the default
-  Position where;    // of the last setting
+  Position where{};    // of the last setting
 };
 
 // One block, or the file's own parameters. Keyed by the option's canonical name (option_table.h).
 struct Block {
   Section section = Section::global;
-  std::string name;
-  Position where;
+  std::string name{};
+  Position where{};
   bool built_in = false;   // not written by anybody
   bool anonymous = false;  // an in-line block
-  std::map<std::string, Value, std::less<>> values;
+  std::map<std::string, Value, std::less<>> values{};
 
   const Value* find(std::string_view option) const;
 };
 
 struct Settings {
-  std::string file;  // the main file's path
-  bool client = false;
-  Block global;
-  std::vector<Block> blocks;                // in order of definition
-  std::vector<std::string> holding_in_use;  // names, in order of use
+  std::string name{};  // the configuration's: the directory's last element
+  std::string file{};  // the main file's path
+  Block global{};      // section client for amanda-client.conf
+  std::vector<Block> blocks{};  // in order of definition
 
   // Compares the name as Amanda does: without case. nullptr when there is none.
   const Block* find(Section section, std::string_view name) const;

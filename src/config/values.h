@@ -13,8 +13,8 @@ namespace headrace::config {
 // `property [priority] [append] [hidden|visible] "name" "value"…`. The name is folded to lower case, with
 // `-`.
 struct Property {
-  std::string name;
-  std::vector<std::string> values;
+  std::string name{};
+  std::vector<std::string> values{};
   bool priority = false;
   bool visible = true;
   bool operator==(const Property&) const = default;
@@ -24,8 +24,8 @@ using Properties = std::vector<Property>;
 
 // exclude, include: patterns for the archiver, and names of files of patterns on the client.
 struct PatternLists {
-  std::vector<std::string> files;  // the patterns themselves ("exclude file")
-  std::vector<std::string> lists;  // files of patterns ("exclude list")
+  std::vector<std::string> files{};  // the patterns themselves ("exclude file")
+  std::vector<std::string> lists{};  // files of patterns ("exclude list")
   bool optional = false;           // a missing list file is no error; one flag for both, set by the last line
   bool empty() const { return files.empty() && lists.empty(); }
   bool operator==(const PatternLists&) const = default;
@@ -36,13 +36,13 @@ struct HostLimit {
   bool set = false;  // false: no limit was given
   bool same_host = false;
   bool server = false;
-  std::vector<std::string> hosts;  // match expressions
+  std::vector<std::string> hosts{};  // match expressions
   bool operator==(const HostLimit&) const = default;
 };
 
 // autolabel, with the volumes that may be (re)labelled. Off when the template is empty.
 struct Autolabel {
-  std::string pattern;
+  std::string pattern{};
   bool other_config = false;
   bool non_amanda = false;
   bool volume_error = false;
@@ -69,14 +69,14 @@ enum class DumpLevel { all, full, incr };
 struct DumpSelection {
   enum class Kind { tag, all, other };
   Kind kind = Kind::all;
-  std::string tag;
+  std::string tag{};
   DumpLevel level = DumpLevel::all;
   bool operator==(const DumpSelection&) const = default;
 };
 
 // One `vault STORAGE DAYS` pair.
 struct Vault {
-  std::string storage;
+  std::string storage{};
   int64_t days = 0;
   bool operator==(const Vault&) const = default;
 };
