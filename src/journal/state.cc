@@ -121,7 +121,7 @@ struct Applier {
     it.server_crc = e.server_crc;
     it.strange = e.strange;
     it.messages = e.messages;
-    it.failure.clear();
+    if (it.phase != Phase::failed) it.failure.clear();
     if (!it.ended() && it.phase != Phase::held)
       move_to(it, last.to == Destination::volume ? Phase::writing : Phase::held);
   }
