@@ -100,6 +100,7 @@ class Lab:
         os.makedirs(self.root, exist_ok=True)
         self.disks = []          # (host, disk name, device, lines of its own)
         self.children = []
+        self.listening = {}      # host: its client
         os.chmod(self.root, 0o755)
         self.backup = pwd.getpwnam("backup")
 
@@ -174,13 +175,11 @@ class Lab:
             os.symlink("/etc/amandahosts", self.path("home/.amandahosts"))
         for number in range(1, self.slots + 1):
             os.makedirs(self.path(f"vtapes/slot{number}"), exist_ok=True)
-        if self.client != "none":
-            self.write(f"{system}/xinetd.conf", self.xinetd_conf())
         self.give_to_backup(f"{system}/amandahosts", *map(self.path, ("lib-amanda", "log-amanda", "tmp-amanda", "home",
                                                                        "vtapes", "holding", "state", "out")))
 
-    def xinetd_conf(self):
-        user = "root" if self.client == "headrace" else "backup"
+    def xinetd_conf(self, address, program):
+        user = "backup" if program.startswith("/usr/lib/amanda/") else "root"
         return f"""defaults
 {{
     instances = UNLIMITED
@@ -192,6 +191,7 @@ service amanda
 {{
     type = UNLISTED
     port = {PORT}
+    bind = {address}
     flags = IPv4
     socket_type = stream
     protocol = tcp
@@ -199,7 +199,7 @@ service amanda
     user = {user}
     group = backup
     groups = yes
-    server = {self.amandad()}
+    server = {program}
     server_args = -auth=bsdtcp amdump amindexd amidxtaped
     disable = no
 }}
@@ -280,12 +280,13 @@ define application app_amgtar {{
             body = "".join(f"    {line}\n" for line in ["lab", *filter(None, lines.split("\n"))])
             disklist += f"{host} {quote(name)} {quote(device)} {{\n{body}}}\n"
         self.write(f"{folder}/disklist", disklist)
+        # For amrecover, which asks the real recovery services, however dumps are made.
         client_conf = f"""conf "{CONF}"
 index_server "{SERVER}"
 tape_server "{SERVER}"
-auth "{self.auth}"
+auth "bsdtcp"
 client-port "{PORT}"
-""" + (f'amandad_path "{self.amandad()}"\n' if self.auth == "local" else "")
+"""
         self.write(f"{folder}/amanda-client.conf", client_conf)
         self.write(self.path("etc-amanda/amanda-client.conf"), client_conf)
         open(f"{folder}/tapelist", "a", encoding="utf-8").close()
@@ -342,11 +343,34 @@ client-port "{PORT}"
             child = self.start([self.path("bin/headrace"), "client", "--listen", f"{address}:{PORT}",
                                 "--amandahosts", "/etc/amandahosts"], log="out/client.log")
         else:
-            child = self.start(["xinetd", "-dontfork", "-f", self.path("system/xinetd.conf"), "-pidfile",
-                                self.path("out/xinetd.pid"), "-stayalive"], log="out/xinetd.log")
-        wait_for(lambda: child.poll() is not None or can_connect(address, PORT), "the client to listen")
-        expect(child.poll() is None, "the client ended at once: " + self.read("out/client.log"))
+            child = self.start_xinetd(address, self.amandad())
+        self.wait_for_listener(child, address)
+        self.listening[host] = child
         return child
+
+    def change_client(self, client):
+        """The other program takes over on the client, with the state it finds."""
+        for child in self.listening.values():
+            child.terminate()
+            child.wait()
+        self.listening.clear()
+        self.client = client
+        self.write_config()
+        self.start_client()
+
+    def start_recovery_services(self):
+        """The real amindexd and amidxtaped on the server, for amrecover."""
+        self.wait_for_listener(self.start_xinetd(SERVER_ADDRESS, "/usr/lib/amanda/amandad"), SERVER_ADDRESS)
+
+    def start_xinetd(self, address, program):
+        configuration = self.path("system", f"xinetd-{address}.conf")
+        self.write(configuration, self.xinetd_conf(address, program))
+        return self.start(["xinetd", "-dontfork", "-f", configuration, "-pidfile", self.path(f"out/xinetd-{address}.pid"),
+                           "-stayalive"], log="out/xinetd.log")
+
+    def wait_for_listener(self, child, address):
+        wait_for(lambda: child.poll() is not None or can_connect(address, PORT), f"something to listen on {address}")
+        expect(child.poll() is None, "it ended at once: " + self.read("out/client.log") + self.read("out/xinetd.log"))
 
     def read(self, name):
         try:
