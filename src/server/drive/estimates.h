@@ -1,0 +1,57 @@
+// Asks all clients for their features and for the sizes of tonight's candidates, all hosts at once. Owned by
+// the run; destroying it cancels. Loop thread. Decides nothing (server/plan).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/disklist.h"
+#include "config/server_config.h"
+#include "loop/loop.h"
+#include "wire/features.h"
+
+namespace headrace::drive {
+
+struct EstimateWish {
+  config::DiskListEntry entry;
+  std::vector<int> levels;
+};
+
+struct EstimateAnswer {
+  std::string host, disk;
+  int level = 0;
+  int64_t kib = -1;     // -1: no value; -2: the client says that this level is impossible
+  std::string problem;  // why there is no value
+  std::string warning;
+};
+
+struct HostOutcome {
+  wire::FeatureSet features = wire::FeatureSet::assumed_default();
+  // Empty: the client answered. Otherwise nothing of this host can be dumped, and this says why.
+  std::string problem;
+};
+
+class Estimates {
+ public:
+  using Answered = std::move_only_function<void(const EstimateAnswer&)>;
+  using Done = std::move_only_function<void(std::map<std::string, HostOutcome>)>;
+
+  Estimates(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
+            std::vector<EstimateWish> wishes);
+  ~Estimates();
+  Estimates(const Estimates&) = delete;
+  Estimates& operator=(const Estimates&) = delete;
+
+  // `answered` exactly once for each wished level of a host that could be reached; then `done` with one
+  // outcome a host.
+  void start(Answered answered, Done done);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace headrace::drive
