@@ -307,7 +307,8 @@ Result<std::vector<Dle>> parse_dle_lines(std::string_view text, DleFor purpose) 
   std::vector<Dle> out;
   std::unordered_map<std::string, size_t> place_of_disk;
   while (!text.empty()) {
-    const std::string_view line = base::take_quoted_line(text);
+    // Quoted names hold no newline: it is written as an escape.
+    const std::string_view line = take_line(text);
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     auto dle = LineParser(line, purpose).parse();
     if (!dle) return std::unexpected(dle.error());

@@ -35,8 +35,8 @@ struct DumpHeader {
   std::string host;
   std::string disk;
   int level = 0;
-  int part = 0;  // split_file: from 1; file: 1
-  int total_parts = -1;
+  int part = 0;                 // split_file: from 1; a file header is read as part 1 of 1
+  int total_parts = -1;         // split_file: -1 = unknown, as Amanda 3.5 always writes
   std::string compress_suffix;  // ".gz", "cust"; empty = not compressed
   std::string program;          // "/bin/tar", "APPLICATION"
   bool encrypted = false;

@@ -22,7 +22,7 @@ class HeaderParser {
   explicit HeaderParser(std::string_view text) : rest_(text) {}
 
   Result<DumpHeader> parse() {
-    first_ = base::take_quoted_line(rest_);
+    first_ = take_first_line();
     words_ = first_;
     const std::string_view magic = base::take_word(words_);
     if (magic != "AMANDA:" && magic != "NETDUMP:") return std::move(out_);
@@ -36,6 +36,20 @@ class HeaderParser {
   std::unexpected<base::Error> bad(std::string_view why) const {
     return base::fail(ErrorKind::corrupt,
                       fmt::format("unreadable header ({}): \"{}\"", why, printable(first_)));
+  }
+
+  // A quoted disk name may hold newlines, and escaped quotes.
+  std::string_view take_first_line() {
+    bool quoted = false;
+    size_t end = 0;
+    for (; end < rest_.size() && (quoted || rest_[end] != '\n'); ++end) {
+      if (rest_[end] == '"') quoted = !quoted;
+      if (rest_[end] == '\\') ++end;
+    }
+    end = std::min(end, rest_.size());
+    const std::string_view line = rest_.substr(0, end);
+    rest_.remove_prefix(std::min(rest_.size(), end + 1));
+    return line;
   }
 
   bool expect(std::string_view word) { return base::take_word(words_) == word; }
