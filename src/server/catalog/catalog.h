@@ -105,6 +105,8 @@ class Catalog {
 
  private:
   friend class Loader;
+  std::unexpected<base::Error> none_known(std::string_view host, std::string_view disk,
+                                          std::string_view at) const;
   std::vector<Image> images_;
   std::vector<DumpFact> facts_;
   std::vector<FailedDump> failed_;

@@ -16,9 +16,10 @@ struct FindRow {
   int64_t fileno = 0;
   int64_t part = -1, total = -1;
   std::string status;  // "OK", "PARTIAL", "FAILED (planner) \"[reason]\""
+  std::string remark;  // "FAIL Missing part", or nothing
 };
 
-// Rows in Amanda's default order: host, disk, newest first, level, part, label. Empty host or disk: all
+// Rows in Amanda's default order: host, disk, oldest first, level, storage, part. Empty host or disk: all
 // (match expressions of config/match.h).
 std::vector<FindRow> find_rows(const Catalog& catalog, const std::string& host,
                                const std::vector<std::string>& disks);
