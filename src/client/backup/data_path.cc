@@ -1,0 +1,102 @@
+#include "client/backup/data_path.h"
+
+#include <fmt/format.h>
+
+#include "client/archive/tar_archiver.h"
+#include "flow/limits.h"
+#include "loop/fd_stream.h"
+
+namespace headrace::client {
+
+struct DataPath::Filter {
+  FilterCommand command;
+  std::unique_ptr<loop::Process> process;
+  std::unique_ptr<loop::Duplex> input;
+  std::unique_ptr<loop::Duplex> output;
+  std::unique_ptr<loop::Duplex> text;
+  std::unique_ptr<flow::LineReader> reader;
+};
+
+DataPath::DataPath(loop::Loop& loop, loop::Readable& source, loop::Writable& sink)
+    : loop_(loop), source_(source), sink_(sink) {}
+
+DataPath::~DataPath() { pumps_.clear(); }
+
+base::Result<> DataPath::start(const std::vector<FilterCommand>& filters, Message message, Done done) {
+  message_ = std::move(message);
+  for (const FilterCommand& command : filters) {
+    if (auto started = start_filter(command); !started) return started;
+  }
+  done_ = std::move(done);
+  start_pumps();
+  return {};
+}
+
+base::Result<> DataPath::start_filter(const FilterCommand& command) {
+  using From = loop::ChildFd::From;
+  loop::Spawn spawn;
+  spawn.program = command.program;
+  spawn.arguments = command.arguments;
+  spawn.environment = child_environment();
+  spawn.descriptors = {{0, From::pipe_from_parent}, {1, From::pipe_to_parent}, {2, From::pipe_to_parent}};
+  spawn.pipe_bytes = flow::kPipeBytes;
+  auto process = loop::spawn(loop_, spawn);
+  if (!process) return std::unexpected(std::move(process).error());
+  auto filter = std::make_unique<Filter>();
+  filter->command = command;
+  filter->process = std::move(*process);
+  struct End {
+    int number;
+    std::unique_ptr<loop::Duplex> Filter::* stream;
+  };
+  for (const End& end : {End{0, &Filter::input}, End{1, &Filter::output}, End{2, &Filter::text}}) {
+    auto stream =
+        loop::make_fd_stream(loop_, filter->process->take_pipe(end.number), loop::FdKind::pipe, command.role);
+    if (!stream) return std::unexpected(std::move(stream).error());
+    (*filter).*end.stream = std::move(*stream);
+  }
+  filters_.push_back(std::move(filter));
+  return {};
+}
+
+void DataPath::start_pumps() {
+  loop::Readable* from = &source_;
+  for (auto& filter : filters_) {
+    pumps_.push_back(std::make_unique<flow::Pump>(loop_, *from, *filter->input, flow::PumpOptions{}));
+    from = filter->output.get();
+  }
+  pumps_.push_back(std::make_unique<flow::Pump>(loop_, *from, sink_, flow::PumpOptions{}));
+  pumps_.front()->add_tap(native_);
+  if (!filters_.empty()) pumps_.back()->add_tap(client_);
+  parts_left_ = pumps_.size() + 2 * filters_.size();
+  for (auto& pump : pumps_) pump->start([this](base::Result<> outcome) { part_ended(std::move(outcome)); });
+  for (auto& filter : filters_) {
+    filter->reader = std::make_unique<flow::LineReader>(
+        loop_, *filter->text, [this](std::string_view line, bool) { message_(line); },
+        [this](base::Result<> outcome) { part_ended(std::move(outcome)); });
+    filter->reader->start();
+    filter->process->on_exit([this, f = filter.get()](loop::ExitStatus status) { filter_ended(*f, status); });
+  }
+}
+
+void DataPath::filter_ended(Filter& filter, loop::ExitStatus status) {
+  if (status.good()) return part_ended({});
+  const char* how = status.signalled ? "got signal" : "returned";
+  part_ended(base::fail(base::ErrorKind::gone,
+                        fmt::format("{} ({}) {} {} {}", filter.command.role, filter.process->pid(),
+                                    filter.command.program, how, status.code)));
+}
+
+void DataPath::part_ended(base::Result<> outcome) {
+  if (parts_left_ == 0) return;
+  if (!outcome) {
+    parts_left_ = 0;
+    done_(std::unexpected(std::move(outcome).error()));
+    return;
+  }
+  if (--parts_left_ > 0) return;
+  const base::CrcAndSize native = native_.value();
+  done_(DataOutcome{native, filters_.empty() ? native : client_.value()});
+}
+
+}  // namespace headrace::client

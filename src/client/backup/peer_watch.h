@@ -1,0 +1,32 @@
+// Notices that the peer gave up a stream on which it never sends anything. What it sends all the same is read
+// and dropped, so that it holds nothing else up. Borrows the stream. Loop thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <functional>
+
+#include "flow/alive.h"
+#include "loop/stream.h"
+
+namespace headrace::client {
+
+class PeerWatch {
+ public:
+  // `closed` is called once, later.
+  PeerWatch(loop::Readable& stream, std::move_only_function<void()> closed);
+  PeerWatch(const PeerWatch&) = delete;
+  PeerWatch& operator=(const PeerWatch&) = delete;
+  // Reads until the stream has nothing more to say.
+  void start();
+
+ private:
+  void read();
+
+  loop::Readable& stream_;
+  std::move_only_function<void()> closed_;
+  std::array<std::byte, 4096> scrap_{};
+  flow::Alive alive_;
+};
+
+}  // namespace headrace::client

@@ -1,0 +1,226 @@
+#include "client/backup/sendbackup.h"
+
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/quote.h"
+#include "client/backup/data_path.h"
+#include "client/backup/dump_job.h"
+#include "client/backup/peer_watch.h"
+#include "flow/alive.h"
+#include "flow/text_writer.h"
+#include "wire/sendbackup.h"
+
+namespace headrace::client {
+namespace {
+
+// Beyond this, messages of the archiver are counted instead of queued: the server does not read them.
+constexpr size_t kMaxQueuedMessageBytes = size_t{1} << 20U;
+
+enum StreamIndex : size_t { kData, kMesg, kIndex, kState, kStreamCount };
+
+class Sendbackup : public exchange::Service {
+ public:
+  Sendbackup(const ClientContext& context, exchange::ServiceCall& call) : context_(context), call_(call) {}
+
+  void start() override {
+    auto request = read_request(context_, call_.request(), wire::DleFor::sendbackup);
+    if (!request) return refuse(request.error().what());
+    request_ = std::make_unique<ClientRequest>(std::move(*request));
+    if (auto mismatch = auth_mismatch(call_.request(), dle())) return refuse(*mismatch);
+    if (auto missing = unsupported(dle())) return refuse(fmt::format("[{}]", *missing));
+    auto job = make_dump_job(context_, *request_);
+    if (!job) return refuse(job.error().what());
+    job_ = std::move(*job);
+    job_->prepare([this](base::Result<> outcome) { prepared(std::move(outcome)); });
+  }
+
+ private:
+  enum class State : unsigned char { preparing, replied, announcing, running, recording, closing };
+
+  const wire::Dle& dle() const { return request_->wire.dles.front(); }
+  bool peer_has(wire::Feature feature) const { return request_->peer.has(feature); }
+
+  void refuse(const std::string& text) {
+    call_.reply(fmt::format("ERROR {}\n", text));
+    call_.finished();
+  }
+
+  void prepared(base::Result<> outcome) {
+    if (!outcome) return refuse(fmt::format("[{}]", outcome.error().what()));
+    state_ = State::replied;
+    std::vector<exchange::ServiceCall::StreamName> names = {
+        {"DATA", true}, {"MESG", true}, {"INDEX", dle().index}};
+    if (peer_has(wire::Feature::sendbackup_stream_state)) names.push_back({"STATE", true});
+    std::string text = wire::encode_reply_options(wire::FeatureSet::ours_as_client(), request_->peer);
+    // Something must follow the CONNECT line, or it is not one to older readers.
+    if (text.empty()) text = "\n";
+    call_.reply_with_streams(std::move(names), std::move(text),
+                             [this](base::Result<exchange::Streams> opened) {
+                               if (!opened) return call_.finished();
+                               announce(std::move(*opened));
+                             });
+  }
+
+  void announce(exchange::Streams streams) {
+    state_ = State::announcing;
+    streams_ = std::move(streams);
+    streams_.resize(kStreamCount);
+    mesg_ = std::make_unique<flow::TextWriter>(context_.loop, *streams_[kMesg]);
+    watch(kData);
+    watch(kMesg);
+    if (streams_[kState] && !state_wanted()) streams_[kState]->finish([](base::Result<>) {});
+    put(job_->announcement());
+    put("sendbackup: info end\n");
+    for (const std::string& complaint : job_->complaints()) put(fmt::format("? {}\n", complaint));
+    // No byte of DATA may leave before the header information has: the server would have no reader for it.
+    mesg_->when_drained([this](base::Result<> outcome) {
+      if (state_ != State::announcing) return;
+      if (!outcome) return give_up();
+      run();
+    });
+  }
+
+  bool state_wanted() const { return job_->has_state() && streams_[kState] && streams_[kIndex]; }
+
+  void watch(StreamIndex which) {
+    watches_[which] = std::make_unique<PeerWatch>(*streams_[which], [this, which] { peer_closed(which); });
+    watches_[which]->start();
+  }
+
+  // The server closes a stream after we did, or to end the dump.
+  void peer_closed(StreamIndex which) {
+    if (which == kData && data_outcome_) return;
+    if (state_ != State::closing) give_up();
+  }
+
+  void run() {
+    state_ = State::running;
+    archiver_ = job_->make_archiver();
+    ArchiverSinks sinks;
+    sinks.index = streams_[kIndex].get();
+    sinks.state = state_wanted() ? streams_[kState].get() : nullptr;
+    sinks.message = [this](std::string_view line) { message(line); };
+    auto started = archiver_->start(std::move(sinks), [this](ArchiverOutcome outcome) {
+      archiver_outcome_ = std::move(outcome);
+      both_ended();
+    });
+    if (!started) {
+      stop();
+      return fail(started.error().what());
+    }
+    data_path_ = std::make_unique<DataPath>(context_.loop, archiver_->data(), *streams_[kData]);
+    auto flowing = data_path_->start(
+        filters_of(context_.paths, dle()),
+        [this](std::string_view line) { message(fmt::format("? {}", line)); },
+        [this](base::Result<DataOutcome> outcome) { data_ended(std::move(outcome)); });
+    if (!flowing) {
+      stop();
+      fail(flowing.error().what());
+    }
+  }
+
+  void data_ended(base::Result<DataOutcome> outcome) {
+    data_outcome_ = std::move(outcome);
+    if (*data_outcome_) return both_ended();
+    // Not from inside the path that reports it.
+    context_.loop.post([this, alive = alive_.ref()] {
+      if (alive.expired() || state_ == State::closing) return;
+      stop();
+      fail(data_outcome_->error().what());
+    });
+  }
+
+  void both_ended() {
+    if (!archiver_outcome_ || !data_outcome_ || !*data_outcome_) return;
+    if (!archiver_outcome_->failure.empty()) return fail(archiver_outcome_->failure);
+    state_ = State::recording;
+    job_->record([this](const std::vector<std::string>& notes) {
+      if (state_ != State::recording) return;
+      for (const std::string& note : notes) put(note + "\n");
+      conclude();
+    });
+  }
+
+  void conclude() {
+    const std::string size = fmt::format("sendbackup: size {}\n", archiver_outcome_->size_kib.value_or(0));
+    const DataOutcome& data = **data_outcome_;
+    tell_suppressed();
+    if (job_->size_comes_first()) put(size);
+    if (peer_has(wire::Feature::sendbackup_crc)) {
+      put(fmt::format("sendbackup: native-CRC {}\nsendbackup: client-CRC {}\n", data.native.text(),
+                      data.client.text()));
+    }
+    if (!job_->size_comes_first()) put(size);
+    put("sendbackup: end\n");
+    close();
+  }
+
+  // The dump failed and the server is told why. What is recorded of earlier dumps stays as it is.
+  void fail(const std::string& reason) {
+    tell_suppressed();
+    put(wire::mesg_error(reason));
+    close();
+  }
+
+  // Ends what runs. Never from inside its own callbacks.
+  void stop() {
+    data_path_.reset();
+    archiver_.reset();
+  }
+
+  void close() {
+    state_ = State::closing;
+    mesg_->finish([this](base::Result<>) { call_.finished(); });
+  }
+
+  // Nobody is there to be told.
+  void give_up() {
+    state_ = State::closing;
+    stop();
+    call_.finished();
+  }
+
+  void message(std::string_view line) {
+    if (mesg_->queued_bytes() > kMaxQueuedMessageBytes) {
+      ++suppressed_;
+      return;
+    }
+    put(fmt::format("{}\n", line));
+  }
+
+  void tell_suppressed() {
+    if (suppressed_ == 0) return;
+    put(fmt::format("? {} more messages were left out: the server did not read them in time\n", suppressed_));
+    suppressed_ = 0;
+  }
+
+  // The queue has room beyond kMaxQueuedMessageBytes for all that is not a message. If it should not, or the
+  // stream is gone, finishing MESG or the watch on it says so.
+  void put(std::string_view text) { [[maybe_unused]] auto queued = mesg_->put(text); }
+
+  const ClientContext& context_;
+  exchange::ServiceCall& call_;
+  State state_ = State::preparing;
+  std::unique_ptr<ClientRequest> request_;
+  std::unique_ptr<DumpJob> job_;
+  exchange::Streams streams_;
+  std::unique_ptr<flow::TextWriter> mesg_;
+  std::unique_ptr<PeerWatch> watches_[kStreamCount];
+  std::unique_ptr<Archiver> archiver_;
+  std::unique_ptr<DataPath> data_path_;
+  std::optional<ArchiverOutcome> archiver_outcome_;
+  std::optional<base::Result<DataOutcome>> data_outcome_;
+  uint64_t suppressed_ = 0;
+  flow::Alive alive_;
+};
+
+}  // namespace
+
+std::unique_ptr<exchange::Service> make_sendbackup(const ClientContext& context,
+                                                   exchange::ServiceCall& call) {
+  return std::make_unique<Sendbackup>(context, call);
+}
+
+}  // namespace headrace::client
