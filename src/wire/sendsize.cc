@@ -21,8 +21,14 @@ const Estimate* SendsizeReply::find(std::string_view disk, int level) const {
   return nullptr;
 }
 
+// A disk named like one of the reply's own words must not be taken for it.
+static std::string quoted_disk(const std::string& disk) {
+  const bool is_word = disk == "OPTIONS" || disk == "ERROR" || disk == "WARNING";
+  return is_word ? base::quote_always(disk) : base::quote(disk);
+}
+
 static void encode_estimate(const Estimate& estimate, const FeatureSet& peer, std::string& out) {
-  const std::string who = fmt::format("{} {}", base::quote(estimate.disk), estimate.level);
+  const std::string who = fmt::format("{} {}", quoted_disk(estimate.disk), estimate.level);
   if (peer.has(Feature::sendsize_rep_warning)) {
     for (const std::string& text : estimate.warnings) {
       out += fmt::format("{} WARNING {}\n", who, base::quote_always(text));

@@ -50,6 +50,17 @@ TEST(SendsizeReply, repeated_by_a_later_packet_is_one_reply) {
   EXPECT_EQ(last->find("d", 0)->kib, 2);
 }
 
+TEST(SendsizeReply, may_be_about_a_disk_with_a_bad_name) {
+  SendsizeReply reply;
+  for (std::string_view disk : {"ERROR", "OPTIONS", "WARNING", ""}) {
+    reply.estimates.push_back(
+        {.disk = std::string(disk), .level = 0, .kib = 5, .errors = {}, .warnings = {}});
+  }
+  const auto read = parse_sendsize_reply(encode_sendsize_reply(reply, FeatureSet::amanda_351()));
+  ASSERT_TRUE(read) << read.error().what();
+  EXPECT_EQ(*read, reply);
+}
+
 TEST(SendsizeReply, takes_texts_that_are_not_quoted) {
   const auto read = parse_sendsize_reply("d 0 ERROR no such disk\n");
   ASSERT_TRUE(read);
