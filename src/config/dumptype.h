@@ -68,9 +68,9 @@ struct Dumptype {
   std::string name{};  // of an in-line block of a disklist: "custom(HOST:DISK)"
   std::string comment{};
 
-  std::string program = "DUMP";  // DUMP, GNUTAR, STAR or APPLICATION
-  Application application;       // meaningful when program is APPLICATION
-  std::vector<Script> scripts{};   // by order, then as listed
+  std::string program = "DUMP";   // DUMP, GNUTAR, STAR or APPLICATION
+  Application application;        // meaningful when program is APPLICATION
+  std::vector<Script> scripts{};  // by order, then as listed
   Properties properties{};
   bool uses_application() const { return program == "APPLICATION"; }
 

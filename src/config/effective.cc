@@ -15,15 +15,23 @@ Data empty_of(Type type) {
     case Type::names:
     case Type::references:
     case Type::texts:
-    case Type::execute_on: return std::vector<std::string>{};
-    case Type::properties: return Properties{};
-    case Type::patterns: return PatternLists{};
+    case Type::execute_on:
+      return std::vector<std::string>{};
+    case Type::properties:
+      return Properties{};
+    case Type::patterns:
+      return PatternLists{};
     case Type::host_limit:
-    case Type::dump_limit: return HostLimit{};
-    case Type::autolabel: return Autolabel{};
-    case Type::dump_selections: return std::vector<DumpSelection>{};
-    case Type::vaults: return std::vector<Vault>{};
-    default: return std::string();
+    case Type::dump_limit:
+      return HostLimit{};
+    case Type::autolabel:
+      return Autolabel{};
+    case Type::dump_selections:
+      return std::vector<DumpSelection>{};
+    case Type::vaults:
+      return std::vector<Vault>{};
+    default:
+      return std::string();
   }
 }
 
@@ -36,7 +44,7 @@ const Value* set_value(const Block& block, std::string_view name) {
 std::optional<Data> special_default(const Settings& settings, const Block& block, const Option& option) {
   const Block& global = settings.global;
   if (block.section == Section::global) {
-    if (option.name == "LABELSTR" && (set_value(global, "AUTOLABEL") || set_value(global, "LABEL-NEW-TAPES")))
+    if (option.name == "LABELSTR" && set_value(global, "AUTOLABEL"))
       return Labelstr{.pattern = "", .match_autolabel = true};
     if (option.name == "AUTOLABEL") {
       if (const Value* old = set_value(global, "LABEL-NEW-TAPES"))
@@ -65,7 +73,8 @@ void correct(const Settings& settings, const Block& block, const Option& option,
   if (option.name == "ACTIVE-STORAGE") {
     auto& active = std::get<std::vector<std::string>>(data);
     for (const auto& name : effective_as<std::vector<std::string>>(settings, settings.global, "STORAGE"))
-      if (std::none_of(active.begin(), active.end(), [&](const auto& other) { return same_name(other, name); }))
+      if (std::none_of(active.begin(), active.end(),
+                       [&](const auto& other) { return same_name(other, name); }))
         active.push_back(name);
   } else if (option.name == "USETIMESTAMPS") {
     data = true;
@@ -82,7 +91,8 @@ void correct(const Settings& settings, const Block& block, const Option& option,
     replace_all(pool, "$c", settings.name);
     replace_all(pool, "$r", block.name);
     replace_all(pool, "$o", effective_as<std::string>(settings, settings.global, "ORG"));
-  } else if (block.section == Section::changer && (option.name == "TPCHANGER" || option.name == "CHANGERFILE")) {
+  } else if (block.section == Section::changer &&
+             (option.name == "TPCHANGER" || option.name == "CHANGERFILE")) {
     replace_all(std::get<std::string>(data), "$t", block.name);
   } else if (option.name == "SCRIPT" && option.type == Type::references) {
     auto& names = std::get<std::vector<std::string>>(data);

@@ -29,9 +29,12 @@ void Report::add(const Position& where, bool warning, std::string message) {
 
 std::string Token::shown() const {
   switch (kind) {
-    case TokenKind::newline: return "the end of the line";
-    case TokenKind::end: return "the end of the file";
-    default: break;
+    case TokenKind::newline:
+      return "the end of the line";
+    case TokenKind::end:
+      return "the end of the file";
+    default:
+      break;
   }
   if (raw.size() > kShownBytes) return base::quote_always(std::string(raw.substr(0, kShownBytes)) + "…");
   return is(TokenKind::text) ? std::string(raw) : fmt::format("'{}'", raw);
@@ -107,7 +110,7 @@ void Lexer::advance() {
   } else if (is_letter(c)) {
     token = word_token();
   } else {
-    token.kind = c == '\n'   ? TokenKind::newline
+    token.kind = c == '\n'  ? TokenKind::newline
                  : c == ',' ? TokenKind::comma
                  : c == '{' ? TokenKind::open_brace
                  : c == '}' ? TokenKind::close_brace
@@ -164,7 +167,8 @@ Token Lexer::number_token() {
     const auto parsed = std::from_chars(begin, text_.data() + end, token.integer);
     if (parsed.ec != std::errc()) {
       token.overflow = true;
-      token.integer = *begin == '-' ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+      token.integer =
+          *begin == '-' ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
     }
     token.real = static_cast<double>(token.integer);
   }

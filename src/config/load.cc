@@ -43,8 +43,8 @@ Loaded<ServerConfig> load(const std::filesystem::path& config_dir, std::span<con
 
 template <class Map>
 auto* find_in(const Map& map, std::string_view wanted) {
-  const auto found = std::find_if(map.begin(), map.end(),
-                                  [&](const auto& entry) { return same_name(entry.first, wanted); });
+  const auto found =
+      std::find_if(map.begin(), map.end(), [&](const auto& entry) { return same_name(entry.first, wanted); });
   return found == map.end() ? nullptr : &found->second;
 }
 
@@ -64,7 +64,8 @@ base::Result<std::filesystem::path> find_config(std::string_view name) {
     if (::access(file.c_str(), F_OK) == 0) return tidy(place);
     looked += (looked.empty() ? "" : " and ") + file.string();
   }
-  return base::fail(base::ErrorKind::refused, fmt::format("no configuration '{}': looked for {}", name, looked));
+  return base::fail(base::ErrorKind::refused,
+                    fmt::format("no configuration '{}': looked for {}", name, looked));
 }
 
 Loaded<ServerConfig> load_server(const std::filesystem::path& config_dir,
@@ -87,7 +88,9 @@ const Tapetype* ServerConfig::tapetype(std::string_view wanted) const { return f
 const Interface* ServerConfig::interface_named(std::string_view wanted) const {
   return find_in(interfaces, wanted);
 }
-const Storage* ServerConfig::storage_named(std::string_view wanted) const { return find_in(storages, wanted); }
+const Storage* ServerConfig::storage_named(std::string_view wanted) const {
+  return find_in(storages, wanted);
+}
 const Device* ServerConfig::device(std::string_view wanted) const { return find_in(devices, wanted); }
 
 const Storage& ServerConfig::first_storage() const {

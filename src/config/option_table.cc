@@ -23,8 +23,8 @@ constexpr unsigned kChanger = bit(Section::changer);
 constexpr unsigned kInteractivity = bit(Section::interactivity);
 constexpr unsigned kTaperscan = bit(Section::taperscan);
 constexpr unsigned kPolicy = bit(Section::policy);
-constexpr unsigned kBlocks = kStorage | kTapetype | kDumptype | kInterface | kHolding | kApplication | kScript |
-                             kDevice | kChanger | kInteractivity | kTaperscan | kPolicy;
+constexpr unsigned kBlocks = kStorage | kTapetype | kDumptype | kInterface | kHolding | kApplication |
+                             kScript | kDevice | kChanger | kInteractivity | kTaperscan | kPolicy;
 constexpr unsigned kBoth = kGlobal | kClient;
 constexpr unsigned kSt = kGlobal | kStorage;
 constexpr unsigned kGlobalDumptype = kGlobal | kDumptype;
@@ -38,6 +38,7 @@ constexpr Limits kNotNegative{.low = 0};
 constexpr Limits kPercent{.low = 0, .high = 100};
 constexpr Limits kDebugLevel{.low = 0, .high = 9};
 constexpr Limits kReservedPort{.low = 1, .high = 1023};
+constexpr Limits kAnyPort{.low = 1, .high = 65535};
 constexpr Limits kUnreservedPort{.low = 1024, .high = 65535};
 
 using enum Type;

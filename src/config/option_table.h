@@ -16,8 +16,8 @@ namespace headrace::config {
 
 enum class Type {
   boolean,
-  integer,          // with units; 32 bits, as in Amanda
-  size_kib,         // with units; KiB when none is given
+  integer,   // with units; 32 bits, as in Amanda
+  size_kib,  // with units; KiB when none is given
   real,
   text,             // a quoted string
   text_or_integer,  // kept as text
@@ -66,20 +66,21 @@ struct Option {
   std::string_view fallback;  // the default, as configuration text; empty: the type's empty value
   Support support;
   std::string_view doc;
-  std::string_view words = {};      // of a choice, separated by blanks, canonical
+  std::string_view words = {};  // of a choice, separated by blanks, canonical
   Limits limits = {};
-  std::string_view supported = {};  // with Support::no: values that are acted on all the same, separated by `|`
+  std::string_view supported =
+      {};  // with Support::no: values that are acted on all the same, separated by `|`
   Section target = Section::global;  // of a reference
   bool deprecated = false;
 
   bool in(Section section) const { return (sections & bit(section)) != 0; }
   // A storage's parameter that is not set has the global's value.
   bool follows_global(Section section) const {
-    return section == Section::storage && in(Section::global);
+    return section == Section::storage && in(section) && in(Section::global);
   }
   // A dumptype takes the global's value at the place of its definition.
   bool copies_global(Section section) const {
-    return section == Section::dumptype && in(Section::global);
+    return section == Section::dumptype && in(section) && in(Section::global);
   }
 };
 

@@ -34,10 +34,13 @@ std::string as_text(const Option& option, const std::string& value) {
     case Type::column_spec:
     case Type::text_or_integer:
     case Type::name:
-    case Type::reference: return base::quote_always(value);
+    case Type::reference:
+      return base::quote_always(value);
     case Type::labelstr:
-      return keyword(value) == "MATCH-AUTOLABEL" || value.starts_with('"') ? value : base::quote_always(value);
-    default: return value;
+      return keyword(value) == "MATCH-AUTOLABEL" || value.starts_with('"') ? value
+                                                                           : base::quote_always(value);
+    default:
+      return value;
   }
 }
 
@@ -54,7 +57,8 @@ void Parser::apply_override(const Override& override_, Block& block, std::string
   auto data = reader.read(*option, block.section, {});
   if (!data) return;
   if (!lexer.peek().is(TokenKind::end)) {
-    report_.error(lexer.peek().where, fmt::format("the end of the value is expected, not {}", lexer.peek().shown()));
+    report_.error(lexer.peek().where,
+                  fmt::format("the end of the value is expected, not {}", lexer.peek().shown()));
     return;
   }
   block.values[std::string(option->name)] = {.data = std::move(*data), .set = true, .where = {file, 0, 0}};

@@ -18,8 +18,10 @@ bool grows(Type type) {
     case Type::patterns:
     case Type::dump_selections:
     case Type::vaults:
-    case Type::references: return true;
-    default: return false;
+    case Type::references:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -85,10 +87,11 @@ void Parser::statement(Lexer& lexer) {
       lexer.take();
       return define(lexer, *defined, first.where);
     }
-    report_.error(type.where,
-                  fmt::format("a type is expected, not {}: dumptype, tapetype, interface, holdingdisk, application, "
-                              "script, device, changer, interactivity, taperscan, policy or storage",
-                              type.shown()));
+    report_.error(
+        type.where,
+        fmt::format("a type is expected, not {}: dumptype, tapetype, interface, holdingdisk, application, "
+                    "script, device, changer, interactivity, taperscan, policy or storage",
+                    type.shown()));
     return skip_line_and_block(lexer);
   }
   if (word == "INCLUDEFILE") return include(lexer, first.where);
@@ -132,7 +135,8 @@ void Parser::unknown(Section section, const Token& token) {
 
 void Parser::end_line(Lexer& lexer) {
   if (!lexer.peek().ends_line())
-    report_.error(lexer.peek().where, fmt::format("the end of the line is expected, not {}", lexer.peek().shown()));
+    report_.error(lexer.peek().where,
+                  fmt::format("the end of the line is expected, not {}", lexer.peek().shown()));
   lexer.skip_line();
 }
 
@@ -145,9 +149,10 @@ void Parser::include(Lexer& lexer, const Position& where) {
   const Token name = lexer.take();
   end_line(lexer);
   if (depth_ == kIncludeDepthLimit || includes_ == kIncludeCountLimit) {
-    report_.error(where, fmt::format("files are included more than {} deep or more than {} times: does {} include "
-                                     "itself?",
-                                     kIncludeDepthLimit, kIncludeCountLimit, base::quote_always(name.text)));
+    report_.error(where,
+                  fmt::format("files are included more than {} deep or more than {} times: does {} include "
+                              "itself?",
+                              kIncludeDepthLimit, kIncludeCountLimit, base::quote_always(name.text)));
     return;
   }
   const std::filesystem::path path = directory_ / name.text;
@@ -181,7 +186,8 @@ bool Parser::open_brace(Lexer& lexer) {
 void Parser::define(Lexer& lexer, Section section, const Position& where) {
   const Token name = lexer.peek();
   if (!name.is(TokenKind::word) && !name.is(TokenKind::text)) {
-    report_.error(name.where, fmt::format("the name of the {} is expected, not {}", name_of(section), name.shown()));
+    report_.error(name.where,
+                  fmt::format("the name of the {} is expected, not {}", name_of(section), name.shown()));
   } else {
     lexer.take();
     check_name(name);
@@ -190,10 +196,11 @@ void Parser::define(Lexer& lexer, Section section, const Position& where) {
   Block block{.section = section, .name = name.text, .where = where};
   const Block* before = settings_.find(section, name.text);
   if (before != nullptr)
-    report_.error(name.where, before->built_in
-                                  ? fmt::format("{} {} is built in and cannot be defined", name_of(section), name.text)
-                                  : fmt::format("{} {} is already defined at {}", name_of(section), before->name,
-                                                before->where.text()));
+    report_.error(name.where,
+                  before->built_in
+                      ? fmt::format("{} {} is built in and cannot be defined", name_of(section), name.text)
+                      : fmt::format("{} {} is already defined at {}", name_of(section), before->name,
+                                    before->where.text()));
   begin_block(block);
   block_body(lexer, block);
   end_line(lexer);
@@ -226,14 +233,16 @@ void Parser::holdingdisk(Lexer& lexer) {
     end_line(lexer);
     const Block* same = settings_.find(Section::holdingdisk, name.text);
     if (same != nullptr)
-      report_.error(name.where, fmt::format("holdingdisk {} is already defined at {}", name.text, same->where.text()));
+      report_.error(name.where,
+                    fmt::format("holdingdisk {} is already defined at {}", name.text, same->where.text()));
     block_body(lexer, block);
     end_line(lexer);
     apply_overrides(block);
     if (same == nullptr) settings_.blocks.push_back(std::move(block));
     if (settings_.blocks.size() == before) return;
   } else {
-    while (lexer.peek().is(TokenKind::word) || lexer.peek().is(TokenKind::text)) names.push_back(lexer.take());
+    while (lexer.peek().is(TokenKind::word) || lexer.peek().is(TokenKind::text))
+      names.push_back(lexer.take());
     end_line(lexer);
   }
   if (pinned_.contains("HOLDINGDISK")) return;
@@ -241,7 +250,8 @@ void Parser::holdingdisk(Lexer& lexer) {
   if (!value.set) value.data = std::vector<std::string>{};
   auto& in_use = std::get<std::vector<std::string>>(value.data);
   for (const Token& token : names) {
-    if (std::any_of(in_use.begin(), in_use.end(), [&](const auto& other) { return same_name(other, token.text); })) {
+    if (std::any_of(in_use.begin(), in_use.end(),
+                    [&](const auto& other) { return same_name(other, token.text); })) {
       report_.error(token.where, fmt::format("holding disk '{}' is already in use", token.text));
     } else {
       in_use.push_back(token.text);
@@ -259,8 +269,8 @@ void Parser::block_body(Lexer& lexer, Block& block) {
       lexer.take();
       return;
     } else if (lexer.peek().is(TokenKind::end)) {
-      report_.error(lexer.peek().where, fmt::format("'}}' is expected: {} {} begins at {}", name_of(block.section),
-                                                    block.name, block.where.text()));
+      report_.error(lexer.peek().where, fmt::format("'}}' is expected: {} {} begins at {}",
+                                                    name_of(block.section), block.name, block.where.text()));
       return;
     } else {
       block_line(lexer, block);
@@ -343,7 +353,8 @@ void Parser::inline_block(Lexer& lexer, Block& block, const Option& option, cons
   const bool list = option.type == Type::references;
   Value& value = block.values[std::string(option.name)];
   if (list) {
-    if (!std::holds_alternative<std::vector<std::string>>(value.data)) value.data = std::vector<std::string>{};
+    if (!std::holds_alternative<std::vector<std::string>>(value.data))
+      value.data = std::vector<std::string>{};
     std::get<std::vector<std::string>>(value.data).push_back(inner.name);
   } else if (&block != &settings_.global || !pinned_.contains(option.name)) {
     value.data = inner.name;

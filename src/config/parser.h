@@ -34,8 +34,8 @@ class Parser {
   // After the last file: reports overrides that named nothing.
   void finish();
 
-  // A dumptype's in-line block of a disklist: the open brace has been taken from `lexer`, the close brace is
-  // taken here. Applications and scripts given in line are added to the settings.
+  // A dumptype's in-line block of a disklist: the open brace has been taken before, the close brace is taken
+  // here. Applications and scripts given in line are added to the settings.
   void read_inline_dumptype(Lexer& lexer, Block& block);
 
  private:
@@ -70,6 +70,5 @@ class Parser {
   int inline_count_ = 0;
   bool site_ = false;
 };
-
 
 }  // namespace headrace::config

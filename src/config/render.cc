@@ -1,4 +1,5 @@
-// Parameters as text, in the two forms of Amanda's tools: amgetconf's (bare) and amadmin's (quoted, with units).
+// Parameters as text, in the two forms of Amanda's tools: amgetconf's (bare) and amadmin's (quoted, with
+// units).
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -83,12 +84,15 @@ std::string text_of(const std::vector<Vault>& vaults) {
 
 std::string integer_text(const Option& option, int64_t value, Style style) {
   switch (option.type) {
-    case Type::size_kib: return fmt::format("{}{}", value, style == Style::quoted ? "K" : "");
-    case Type::time_of_day: return fmt::format("{:2}{:02}", value / 100, value % 100);
+    case Type::size_kib:
+      return fmt::format("{}{}", value, style == Style::quoted ? "K" : "");
+    case Type::time_of_day:
+      return fmt::format("{:2}{:02}", value / 100, value % 100);
     case Type::priority:
       if (value >= 0 && value <= 2) return value == 0 ? "LOW" : value == 1 ? "MEDIUM" : "HIGH";
       break;
-    default: break;
+    default:
+      break;
   }
   return fmt::format("{}", value);
 }
@@ -99,8 +103,10 @@ bool prints_quoted(const Option& option) {
     case Type::text_or_integer:
     case Type::column_spec:
     case Type::display_unit:
-    case Type::reference: return true;
-    default: return false;
+    case Type::reference:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -109,17 +115,22 @@ std::string string_text(const Block& block, const Option& option, const std::str
   if (option.name == "APPLICATION") return value.empty() ? "" : base::quote_always(value);
   if (style == Style::bare) return value;
   // A storage's own tapetype is kept as a string, the global one as a name.
-  const bool own_name = option.type == Type::name && block.section == Section::storage && block.find(option.name);
+  const bool own_name =
+      option.type == Type::name && block.section == Section::storage && block.find(option.name);
   return prints_quoted(option) || own_name ? base::quote_always(value) : value;
 }
 
 std::string list_text(const Option& option, const std::vector<std::string>& list) {
   switch (option.type) {
-    case Type::texts: return join(list, " ", true);
-    case Type::execute_on: return join(list, ", ", false);
+    case Type::texts:
+      return join(list, " ", true);
+    case Type::execute_on:
+      return join(list, ", ", false);
     case Type::names:
-    case Type::references: return list.empty() ? "\"\"" : join(list, " ", false);
-    default: return join(list, " ", false);
+    case Type::references:
+      return list.empty() ? "\"\"" : join(list, " ", false);
+    default:
+      return join(list, " ", false);
   }
 }
 
@@ -134,7 +145,9 @@ struct Renderer {
   std::string operator()(double value) const { return fmt::format("{:.5f}", value); }
   std::string operator()(const std::string& value) const { return string_text(block, option, value, style); }
   std::string operator()(const std::vector<std::string>& value) const { return list_text(option, value); }
-  std::string operator()(const Rates& value) const { return fmt::format("{:.5f} {:.5f}", value.full, value.incr); }
+  std::string operator()(const Rates& value) const {
+    return fmt::format("{:.5f} {:.5f}", value.full, value.incr);
+  }
   std::string operator()(const PortRange& value) const { return fmt::format("{},{}", value.low, value.high); }
   std::string operator()(const Labelstr& value) const {
     return value.match_autolabel ? "MATCH-AUTOLABEL" : base::quote_always(value.pattern);
@@ -145,11 +158,16 @@ struct Renderer {
 // Amanda does not print lists that are empty, and says that there is no such parameter.
 bool is_absent(const Option& option, const Data& data) {
   switch (option.type) {
-    case Type::properties: return std::get<Properties>(data).empty();
-    case Type::dump_selections: return std::get<std::vector<DumpSelection>>(data).empty();
-    case Type::vaults: return std::get<std::vector<Vault>>(data).empty();
-    case Type::texts: return std::get<std::vector<std::string>>(data).empty();
-    default: return false;
+    case Type::properties:
+      return std::get<Properties>(data).empty();
+    case Type::dump_selections:
+      return std::get<std::vector<DumpSelection>>(data).empty();
+    case Type::vaults:
+      return std::get<std::vector<Vault>>(data).empty();
+    case Type::texts:
+      return std::get<std::vector<std::string>>(data).empty();
+    default:
+      return false;
   }
 }
 
@@ -246,7 +264,8 @@ std::vector<NotHonoured> not_honoured(const Settings& settings) {
       if (option == nullptr) continue;
       const std::string text = rendered(settings, block, *option, Style::bare).value_or("");
       if (is_supported(*option, text)) continue;
-      if (!seen.insert(fmt::format("{}:{}:{}", value.where.text(), value.where.column, name)).second) continue;
+      if (!seen.insert(fmt::format("{}:{}:{}", value.where.text(), value.where.column, name)).second)
+        continue;
       std::string parameter = lower(name);
       if (&block != &settings.global)
         parameter = fmt::format("{}:{}:{}", name_of(block.section), block.name, parameter);
@@ -256,7 +275,8 @@ std::vector<NotHonoured> not_honoured(const Settings& settings) {
   look(settings.global);
   for (const Block& block : settings.blocks) look(block);
   std::sort(list.begin(), list.end(), [](const NotHonoured& a, const NotHonoured& b) {
-    return std::tie(a.where.file, a.where.line, a.parameter) < std::tie(b.where.file, b.where.line, b.parameter);
+    return std::tie(a.where.file, a.where.line, a.parameter) <
+           std::tie(b.where.file, b.where.line, b.parameter);
   });
   return list;
 }

@@ -53,8 +53,8 @@ bool in_list(const std::vector<std::string>& list, std::string_view name) {
 void check_storage(const Settings& settings, const Block& block, Report& report) {
   const Getter get(settings, block);
   const Getter global(settings, settings.global);
-  const bool used = in_list(global.list("ACTIVE-STORAGE"), block.name) ||
-                    in_list(global.list("VAULT-STORAGE"), block.name);
+  const bool used =
+      in_list(global.list("ACTIVE-STORAGE"), block.name) || in_list(global.list("VAULT-STORAGE"), block.name);
   const auto say = [&](std::string_view option, std::string message) {
     const Position where = place_of(settings, block, option);
     if (used) {
@@ -113,7 +113,8 @@ Interface resolve_interface(const Settings& settings, const Block& block) {
           .src_ip = source == "NULL" ? "" : source};
 }
 
-Changer resolve_changer(const Settings& settings, const Block& block, const std::filesystem::path& directory) {
+Changer resolve_changer(const Settings& settings, const Block& block,
+                        const std::filesystem::path& directory) {
   const Getter get(settings, block);
   Changer changer{.name = block.name,
                   .comment = get.text("COMMENT"),
@@ -123,7 +124,8 @@ Changer resolve_changer(const Settings& settings, const Block& block, const std:
                   .changerfile = absolute_in(directory, get.text("CHANGERFILE")),
                   .properties = get.as<Properties>("PROPERTY"),
                   .device_properties = get.as<Properties>("DEVICE-PROPERTY")};
-  if (changer.tpchanger.empty() && !changer.tapedev.empty()) changer.tpchanger = "chg-single:" + changer.tapedev;
+  if (changer.tpchanger.empty() && !changer.tapedev.empty())
+    changer.tpchanger = "chg-single:" + changer.tapedev;
   return changer;
 }
 
@@ -185,9 +187,8 @@ Storage resolve_storage(const ServerConfig& config, const Block& block) {
   storage.meta_autolabel = get.text("META-AUTOLABEL");
   storage.runtapes = get.number("RUNTAPES");
   storage.max_dle_by_volume = get.number("MAX-DLE-BY-VOLUME");
-  storage.taperalgo = get.choice<TaperAlgorithm>(
-      "TAPERALGO",
-      {"FIRST", "FIRSTFIT", "LARGEST", "LARGESTFIT", "SMALLEST", "SMALLESTFIT", "LAST", "LASTFIT"});
+  storage.taperalgo = get.choice<TaperAlgorithm>("TAPERALGO", {"FIRST", "FIRSTFIT", "LARGEST", "LARGESTFIT",
+                                                               "SMALLEST", "SMALLESTFIT", "LAST", "LASTFIT"});
   storage.taper_parallel_write = get.number("TAPER-PARALLEL-WRITE");
   storage.device_output_buffer_bytes = get.number("DEVICE-OUTPUT-BUFFER-SIZE");
   storage.flush_threshold_dumped = get.number("FLUSH-THRESHOLD-DUMPED");
@@ -224,8 +225,7 @@ Globals resolve_globals(const Settings& settings, const std::filesystem::path& d
   globals.mailer = get.text("MAILER");
   globals.printer = get.text("PRINTER");
   globals.dumpuser = get.text("DUMPUSER");
-  globals.send_amreport_on =
-      get.choice<SendReport>("SEND-AMREPORT-ON", {"ALL", "STRANGE", "ERROR", "NEVER"});
+  globals.send_amreport_on = get.choice<SendReport>("SEND-AMREPORT-ON", {"ALL", "STRANGE", "ERROR", "NEVER"});
   globals.tapelist = path("TAPELIST");
   globals.diskfile = path("DISKFILE");
   globals.infofile = path("INFOFILE");
@@ -325,20 +325,35 @@ ServerConfig resolve_server(Settings settings, const std::filesystem::path& dire
   config.globals = resolve_globals(said, directory);
   for (const Block& block : said.blocks) {
     switch (block.section) {
-      case Section::tapetype: config.tapetypes[block.name] = resolve_tapetype(said, block); break;
-      case Section::dumptype: config.dumptypes[block.name] = resolve_dumptype(said, block); break;
-      case Section::interface: config.interfaces[block.name] = resolve_interface(said, block); break;
-      case Section::changer: config.changers[block.name] = resolve_changer(said, block, directory); break;
-      case Section::policy: config.policies[block.name] = resolve_policy(said, block); break;
-      case Section::taperscan: config.taperscans[block.name] = resolve_plugin(said, block); break;
-      case Section::interactivity: config.interactivities[block.name] = resolve_plugin(said, block); break;
+      case Section::tapetype:
+        config.tapetypes[block.name] = resolve_tapetype(said, block);
+        break;
+      case Section::dumptype:
+        config.dumptypes[block.name] = resolve_dumptype(said, block);
+        break;
+      case Section::interface:
+        config.interfaces[block.name] = resolve_interface(said, block);
+        break;
+      case Section::changer:
+        config.changers[block.name] = resolve_changer(said, block, directory);
+        break;
+      case Section::policy:
+        config.policies[block.name] = resolve_policy(said, block);
+        break;
+      case Section::taperscan:
+        config.taperscans[block.name] = resolve_plugin(said, block);
+        break;
+      case Section::interactivity:
+        config.interactivities[block.name] = resolve_plugin(said, block);
+        break;
       case Section::device: {
         const Getter get(said, block);
         config.devices[block.name] = {block.name, get.text("COMMENT"), get.text("TAPEDEV"),
                                       get.as<Properties>("DEVICE-PROPERTY")};
         break;
       }
-      default: break;
+      default:
+        break;
     }
   }
   for (const Block& block : said.blocks)

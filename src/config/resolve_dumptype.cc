@@ -43,9 +43,8 @@ void resolve_schedule(const Getter& get, Dumptype& type) {
 }
 
 void resolve_data(const Getter& get, Dumptype& type) {
-  type.compress =
-      get.choice<Compress>("COMPRESS", {"NONE", "CLIENT FAST", "CLIENT BEST", "CLIENT CUSTOM", "SERVER FAST",
-                                        "SERVER BEST", "SERVER CUSTOM"});
+  type.compress = get.choice<Compress>("COMPRESS", {"NONE", "CLIENT FAST", "CLIENT BEST", "CLIENT CUSTOM",
+                                                    "SERVER FAST", "SERVER BEST", "SERVER CUSTOM"});
   type.client_custom_compress = get.text("CLIENT-CUSTOM-COMPRESS");
   type.server_custom_compress = get.text("SERVER-CUSTOM-COMPRESS");
   const auto rates = get.as<Rates>("COMPRATE");

@@ -81,7 +81,7 @@ struct Storage {
   std::string name, comment;
   Policy policy;
   std::string tapepool{};  // template expanded
-  Changer changer;       // resolved from tpchanger, else tapedev; tpchanger empty when neither is set
+  Changer changer;         // resolved from tpchanger, else tapedev; tpchanger empty when neither is set
   Tapetype tapetype;
   Labelstr labelstr;
   Autolabel autolabel;
@@ -146,7 +146,7 @@ struct Globals {
 };
 
 struct ServerConfig {
-  std::string name{};                 // the configuration's: the directory's last element
+  std::string name{};               // the configuration's: the directory's last element
   std::filesystem::path directory;  // CONFIG_DIR/CONF, absolute; ends without a slash
   Globals globals;
   // Keyed as written; look up with the functions below, which compare as Amanda does.

@@ -48,7 +48,7 @@ using Data = std::variant<std::monostate, bool, int64_t, double, std::string, st
 struct Value {
   Data data{};
   bool set = false;  // by a file or the command line; otherwise the default
-  Position where{};    // of the last setting
+  Position where{};  // of the last setting
 };
 
 // One block, or the file's own parameters. Keyed by the option's canonical name (option_table.h).
@@ -64,9 +64,9 @@ struct Block {
 };
 
 struct Settings {
-  std::string name{};  // the configuration's: the directory's last element
-  std::string file{};  // the main file's path
-  Block global{};      // section client for amanda-client.conf
+  std::string name{};           // the configuration's: the directory's last element
+  std::string file{};           // the main file's path
+  Block global{};               // section client for amanda-client.conf
   std::vector<Block> blocks{};  // in order of definition
 
   // Compares the name as Amanda does: without case. nullptr when there is none.

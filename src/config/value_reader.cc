@@ -71,11 +71,16 @@ bool ValueReader::take_keyword(std::string_view wanted) {
 
 std::optional<Data> ValueReader::read(const Option& option, Section section, const Data& current) {
   switch (option.type) {
-    case Type::boolean: return boolean();
-    case Type::integer: return integer(option, false);
-    case Type::size_kib: return integer(option, true);
-    case Type::real: return real(option);
-    case Type::text: return text(option);
+    case Type::boolean:
+      return boolean();
+    case Type::integer:
+      return integer(option, false);
+    case Type::size_kib:
+      return integer(option, true);
+    case Type::real:
+      return real(option);
+    case Type::text:
+      return text(option);
     case Type::text_or_integer:
       if (lexer_.peek().is(TokenKind::integer)) return Data(std::string(lexer_.take().raw));
       if (lexer_.peek().is(TokenKind::text)) return Data(lexer_.take().text);
@@ -85,36 +90,59 @@ std::optional<Data> ValueReader::read(const Option& option, Section section, con
       if (lexer_.peek().is(TokenKind::text) || lexer_.peek().is(TokenKind::word))
         return Data(lexer_.take().text);
       return expected("a name");
-    case Type::names: return names(current, false);
-    case Type::references: return names(current, true);
-    case Type::texts: return texts();
-    case Type::choice: return choice(option);
-    case Type::choices: return choices(option, false);
-    case Type::execute_on: return choices(option, true);
-    case Type::autoflush: return autoflush();
-    case Type::compress: return compress();
-    case Type::holding: return holding();
-    case Type::priority: return priority();
-    case Type::display_unit: return display_unit();
+    case Type::names:
+      return names(current, false);
+    case Type::references:
+      return names(current, true);
+    case Type::texts:
+      return texts();
+    case Type::choice:
+      return choice(option);
+    case Type::choices:
+      return choices(option, false);
+    case Type::execute_on:
+      return choices(option, true);
+    case Type::autoflush:
+      return autoflush();
+    case Type::compress:
+      return compress();
+    case Type::holding:
+      return holding();
+    case Type::priority:
+      return priority();
+    case Type::display_unit:
+      return display_unit();
     case Type::time_of_day: {
       const Position where = lexer_.peek().where;
       const auto time = number(false);
       if (!time) return std::nullopt;
-      if (*time >= 0 && *time < 2400 && *time % 100 < 60) return Data(*time);
-      report_.error(where, "a time of day is expected: hours and minutes, as in 2130");
-      return std::nullopt;
+      // Amanda takes any integer.
+      if (*time < 0 || *time >= 2400 || *time % 100 >= 60)
+        report_.warning(where, "a time of day is expected: hours and minutes, as in 2130");
+      return Data(*time);
     }
-    case Type::rates: return rates();
-    case Type::port_range: return port_range(option);
-    case Type::properties: return properties(section, current);
-    case Type::patterns: return patterns(current);
-    case Type::host_limit: return host_limit(true);
-    case Type::dump_limit: return host_limit(false);
-    case Type::autolabel: return autolabel(option);
-    case Type::labelstr: return labelstr(option);
-    case Type::dump_selections: return dump_selections(current);
-    case Type::vaults: return vaults(current);
-    case Type::column_spec: return column_spec();
+    case Type::rates:
+      return rates();
+    case Type::port_range:
+      return port_range(option);
+    case Type::properties:
+      return properties(option, section, current);
+    case Type::patterns:
+      return patterns(current);
+    case Type::host_limit:
+      return host_limit(true);
+    case Type::dump_limit:
+      return host_limit(false);
+    case Type::autolabel:
+      return autolabel(option);
+    case Type::labelstr:
+      return labelstr(option);
+    case Type::dump_selections:
+      return dump_selections(current);
+    case Type::vaults:
+      return vaults(current);
+    case Type::column_spec:
+      return column_spec();
   }
   return std::nullopt;
 }

@@ -34,7 +34,7 @@ class ValueReader {
   std::optional<Data> display_unit();
   std::optional<Data> rates();
   std::optional<Data> port_range(const Option& option);
-  std::optional<Data> properties(Section section, const Data& current);
+  std::optional<Data> properties(const Option& option, Section section, const Data& current);
   std::optional<Data> patterns(const Data& current);
   std::optional<Data> host_limit(bool names_allowed);
   std::optional<Data> autolabel(const Option& option);

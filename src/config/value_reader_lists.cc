@@ -29,11 +29,13 @@ std::string property_name(std::string_view name) {
   return folded;
 }
 
-std::optional<Data> ValueReader::properties(Section section, const Data& current) {
+std::optional<Data> ValueReader::properties(const Option& option, Section section, const Data& current) {
   auto list = copy_of<Properties>(current);
   Property property;
   // Those of the whole configuration and of a dumptype are shown to nobody unless asked for.
-  property.visible = section != Section::global && section != Section::client && section != Section::dumptype;
+  const bool hidden =
+      section == Section::global || section == Section::client || section == Section::dumptype;
+  property.visible = !hidden || option.name == "DEVICE-PROPERTY";
   bool append = false;
   while (lexer_.peek().is(TokenKind::word)) {
     const std::string word = peek_keyword();
@@ -120,7 +122,8 @@ bool ValueReader::label_is_plain(const Option& option, const Token& token) {
 
 std::optional<Data> ValueReader::autolabel(const Option& option) {
   Autolabel label;
-  if (lexer_.peek().is(TokenKind::text)) {
+  const bool text_given = lexer_.peek().is(TokenKind::text);
+  if (text_given) {
     if (!label_is_plain(option, lexer_.peek())) return std::nullopt;
     label.pattern = lexer_.take().text;
   }
@@ -137,15 +140,14 @@ std::optional<Data> ValueReader::autolabel(const Option& option) {
       label.volume_error = true;
     } else if (word == "EMPTY") {
       label.empty = true;
-    } else if (word == "NEW-VOLUME") {
-      label.volume_error = label.empty = true;
     } else {
       return expected("any, other-config, non-amanda, volume-error or empty");
     }
     any_class = true;
     lexer_.take();
   }
-  if (!any_class) label.volume_error = label.empty = true;
+  // Without a class, volumes that cannot be read are labelled too: Amanda's rule.
+  if (!any_class && text_given) label.volume_error = label.empty = true;
   return Data(std::move(label));
 }
 

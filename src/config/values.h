@@ -26,7 +26,7 @@ using Properties = std::vector<Property>;
 struct PatternLists {
   std::vector<std::string> files{};  // the patterns themselves ("exclude file")
   std::vector<std::string> lists{};  // files of patterns ("exclude list")
-  bool optional = false;           // a missing list file is no error; one flag for both, set by the last line
+  bool optional = false;  // a missing list file is no error; one flag for both, set by the last line
   bool empty() const { return files.empty() && lists.empty(); }
   bool operator==(const PatternLists&) const = default;
 };
