@@ -5,10 +5,13 @@
 namespace headrace::loop {
 
 LanePool::~LanePool() {
+  std::map<uint64_t, std::deque<Work>> dropped;
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
+    dropped.swap(lanes_);
   }
+  dropped.clear();  // not under the lock: what a work holds may do anything when it dies
   wake_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }

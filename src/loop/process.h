@@ -28,13 +28,13 @@ struct ChildFd {
 };
 
 struct Spawn {
-  std::string program;                   // absolute path
-  std::vector<std::string> arguments;    // argv, including argv[0]
-  std::vector<std::string> environment;  // "NAME=value"; nothing is inherited
-  std::string directory;                 // empty: keep
+  std::string program;                        // absolute path
+  std::vector<std::string> arguments;         // argv, including argv[0]
+  std::vector<std::string> environment = {};  // "NAME=value"; nothing is inherited
+  std::string directory = {};                 // empty: keep
   // All others are closed in the child, except that 0, 1 and 2 are the null device when not named here: a
   // program must not find a file it opens itself in their place.
-  std::vector<ChildFd> descriptors;
+  std::vector<ChildFd> descriptors = {};
   int pipe_bytes = 0;  // asks the kernel for pipes of this size; 0 or refused: its default
 };
 
