@@ -1,0 +1,414 @@
+#include "server/plan/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace headrace::plan {
+namespace {
+
+using config::EstimateMethod;
+using config::Strategy;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kTonight = "20261123010000";
+
+// A disk dumped in full `days` before tonight, then at level 1 until yesterday.
+PlanDle known(int last_level = 1, const std::string& full = "20261120010000") {
+  PlanDle dle{.host = "wolke", .disk = "/srv"};
+  dle.dumpcycle_days = 7;
+  dle.last_level = last_level;
+  dle.records[0] = {full, 5000, 4000};
+  for (int level = 1; level <= last_level; ++level) dle.records[level] = {"20261122010000", 300, 200};
+  return dle;
+}
+PlanDle fresh() { return {.host = "wolke", .disk = "/srv"}; }
+template <class F>
+PlanDle with(PlanDle dle, F change) {
+  change(dle);
+  return dle;
+}
+
+TEST(Decide, the_level_follows_from_history_and_wishes) {
+  struct Case {
+    const char* what;
+    PlanDle dle;
+    Fate fate;
+    int level;
+    Why why;
+    const char* word = "";
+  };
+  const Case cases[] = {
+      {"new", fresh(), Fate::dump, 0, Why::first_full},
+      {"after a full", known(0), Fate::dump, 1, Why::incremental},
+      {"after level 1", known(1), Fate::dump, 1, Why::incremental},
+      {"after level 3", known(3), Fate::dump, 3, Why::incremental},
+      {"due today", known(1, "20261116235959"), Fate::dump, 0, Why::full_due},
+      {"due tomorrow", known(1, "20261117000000"), Fate::dump, 1, Why::incremental},
+      {"overdue", known(1, "20261101010000"), Fate::dump, 0, Why::full_due},
+      {"dumpcycle 0", with(known(), [](auto& d) { d.dumpcycle_days = 0; }), Fate::dump, 0, Why::full_due},
+      {"forced", with(known(), [](auto& d) { d.force_full = true; }), Fate::dump, 0, Why::full_forced},
+      {"full lost", with(known(), [](auto& d) { d.records[0].exists = false; }), Fate::dump, 0,
+       Why::full_lost},
+      {"full unknown", with(known(), [](auto& d) { d.records.erase(0); }), Fate::dump, 0, Why::first_full},
+      {"level 1 of 3 lost", with(known(3), [](auto& d) { d.records[1].exists = false; }), Fate::dump, 1,
+       Why::base_lost},
+      {"level 3 of 3 lost", with(known(3), [](auto& d) { d.records[3].exists = false; }), Fate::dump, 3,
+       Why::incremental},
+      {"level 1 forced", with(known(3), [](auto& d) { d.force_level_1 = true; }), Fate::dump, 1,
+       Why::level_1_forced},
+      {"level 1 forced, new", with(fresh(), [](auto& d) { d.force_level_1 = true; }), Fate::dump, 0,
+       Why::first_full},
+      {"bump forced", with(known(2), [](auto& d) { d.force_bump = true; }), Fate::dump, 3, Why::bump_forced},
+      {"bump forced, due", with(known(2, "20261101010000"), [](auto& d) { d.force_bump = true; }), Fate::dump,
+       0, Why::full_due},
+      {"no bump forced", with(known(2), [](auto& d) { d.force_no_bump = true; }), Fate::dump, 2,
+       Why::no_bump_forced},
+      {"highest level", with(known(399), [](auto& d) { d.force_bump = true; }), Fate::dump, 399,
+       Why::bump_forced},
+      {"noinc", with(known(), [](auto& d) { d.strategy = Strategy::noinc; }), Fate::dump, 0,
+       Why::always_full},
+      {"nofull", with(known(), [](auto& d) { d.strategy = Strategy::nofull; }), Fate::dump, 1,
+       Why::never_full},
+      {"nofull, new", with(fresh(), [](auto& d) { d.strategy = Strategy::nofull; }), Fate::dump, 1,
+       Why::never_full},
+      {"nofull, forced",
+       with(fresh(),
+            [](auto& d) {
+              d.strategy = Strategy::nofull;
+              d.force_full = true;
+            }),
+       Fate::dump, 1, Why::never_full},
+      {"nofull, skip-incr",
+       with(fresh(),
+            [](auto& d) {
+              d.strategy = Strategy::nofull;
+              d.skip_incr = true;
+            }),
+       Fate::skip, 1, Why::first_full, "skip-incr"},
+      {"incronly", with(known(2, "20200101010000"), [](auto& d) { d.strategy = Strategy::incronly; }),
+       Fate::dump, 2, Why::incr_only},
+      {"incronly, no full", with(fresh(), [](auto& d) { d.strategy = Strategy::incronly; }), Fate::fail, 1,
+       Why::first_full, "strategy incronly needs a full dump"},
+      {"incronly, forced",
+       with(known(2),
+            [](auto& d) {
+              d.strategy = Strategy::incronly;
+              d.force_full = true;
+            }),
+       Fate::dump, 1, Why::incr_only},
+      {"hanoi", with(known(), [](auto& d) { d.strategy = Strategy::hanoi; }), Fate::dump, 1,
+       Why::incremental},
+      {"strategy skip", with(known(), [](auto& d) { d.strategy = Strategy::skip; }), Fate::left_out, 0,
+       Why::first_full, "strategy skip"},
+      {"ignore", with(known(), [](auto& d) { d.ignore = true; }), Fate::left_out, 0, Why::first_full,
+       "ignore"},
+      {"skip-full, due", with(known(1, "20261101010000"), [](auto& d) { d.skip_full = true; }), Fate::skip, 0,
+       Why::first_full, "skip-full"},
+      {"skip-full, not due", with(known(), [](auto& d) { d.skip_full = true; }), Fate::dump, 1,
+       Why::incremental},
+      {"skip-full, forced",
+       with(known(),
+            [](auto& d) {
+              d.skip_full = true;
+              d.force_full = true;
+            }),
+       Fate::dump, 0, Why::full_forced},
+      {"skip-incr, due", with(known(1, "20261101010000"), [](auto& d) { d.skip_incr = true; }), Fate::dump, 0,
+       Why::full_due},
+      {"skip-incr, not due", with(known(2), [](auto& d) { d.skip_incr = true; }), Fate::skip, 2,
+       Why::first_full, "skip-incr"},
+  };
+  for (const auto& c : cases) {
+    const auto decisions = decide({kTonight, {c.dle}, {}});
+    ASSERT_EQ(decisions.size(), 1U);
+    const auto& d = decisions[0];
+    EXPECT_EQ(d.fate, c.fate) << c.what;
+    EXPECT_EQ(d.level, c.level) << c.what;
+    EXPECT_EQ(d.reason.why, c.why) << c.what << ": " << d.reason.sentence();
+    EXPECT_THAT(d.word, testing::StartsWith(c.word)) << c.what;
+    EXPECT_EQ(d.ask_levels.size(), c.fate == Fate::dump ? 1U : 0U) << c.what;
+  }
+}
+
+TEST(Decide, reasons_are_sentences_with_figures) {
+  EXPECT_EQ(decide({kTonight, {known(1, "20261116010000")}, {}})[0].reason.sentence(), "a full is due today");
+  EXPECT_EQ(decide({kTonight, {known(1, "20261115010000")}, {}})[0].reason.sentence(),
+            "a full is overdue by 1 day");
+  EXPECT_EQ(decide({kTonight, {known()}, {}})[0].reason.sentence(), "a full is not due for 4 days");
+  for (int why = 0; why <= static_cast<int>(Why::no_bump_forced); ++why)
+    EXPECT_NE((Reason{static_cast<Why>(why)}).sentence(), "");
+}
+
+TEST(Decide, an_incremental_builds_on_the_level_below) {
+  auto dle = known(3);
+  dle.records[2].timestamp = "20261121010000";
+  EXPECT_EQ(decide({kTonight, {dle}, {}})[0].base_timestamp, "20261121010000");
+  EXPECT_EQ(decide({kTonight, {known(0)}, {}})[0].base_timestamp, "20261120010000");
+  EXPECT_EQ(decide({kTonight, {fresh()}, {}})[0].base_timestamp, "");
+}
+
+TEST(Decide, a_server_estimate_asks_nobody) {
+  const auto dle = with(known(), [](auto& d) { d.estimate = {EstimateMethod::server}; });
+  EXPECT_THAT(decide({kTonight, {dle}, {}})[0].ask_levels, IsEmpty());
+  EXPECT_THAT(decide({kTonight, {known()}, {}})[0].ask_levels, ElementsAre(1));
+}
+
+TEST(Days, are_counted_by_the_calendar) {
+  EXPECT_EQ(days_between("20261122235959", "20261123000000"), 1);
+  EXPECT_EQ(days_between("20240228", "20240301"), 2);
+  EXPECT_EQ(days_between("20261123", "20261122"), -1);
+  for (const char* bad : {"", "2026", "20261323", "20260230", "2026112x", "00000000"})
+    EXPECT_EQ(days_between(bad, kTonight), 0) << bad;
+}
+
+TEST(WeightedMean, weighs_the_newest_most) {
+  EXPECT_EQ(weighted_mean({}), 0);
+  EXPECT_EQ(weighted_mean(std::vector<double>{7}), 7);
+  EXPECT_EQ(weighted_mean(std::vector<double>{6, 3}), 24.0 / 5);
+  EXPECT_EQ(weighted_mean(std::vector<double>{6, 3, 0, 999}), 4);
+}
+
+TEST(MakePlan, sizes_come_from_the_client_then_history_then_a_guess) {
+  struct Case {
+    const char* what;
+    PlanDle dle;
+    Answer answer;
+    uint64_t native_kib;
+    EstimateSource source;
+    const char* note;
+  };
+  const auto by_server = [](PlanDle dle) {
+    dle.estimate = {EstimateMethod::server};
+    return dle;
+  };
+  const Case cases[] = {
+      {"client", known(), {.native_kib = {{1, 77}}}, 77, EstimateSource::client, ""},
+      {"client says 0", known(), {.native_kib = {{1, 0}}}, 0, EstimateSource::client, ""},
+      {"calcsize",
+       with(known(), [](auto& d) { d.estimate = {EstimateMethod::calcsize}; }),
+       {.native_kib = {{1, 77}}},
+       77,
+       EstimateSource::calcsize,
+       ""},
+      {"no value",
+       known(),
+       {.native_kib = {{1, -1}}},
+       300,
+       EstimateSource::history,
+       "wolke:/srv: the client gave no estimate; expecting 300 KiB as last time."},
+      {"another level's value",
+       known(),
+       {.native_kib = {{0, 5}}},
+       300,
+       EstimateSource::history,
+       "no estimate"},
+      {"timeout",
+       known(),
+       {.trouble = "no estimate within 300 s"},
+       300,
+       EstimateSource::history,
+       "no estimate within 300 s; expecting 300 KiB as last time"},
+      {"first level 1", known(0), {}, 500, EstimateSource::guess, "expecting 500 KiB as a guess"},
+      {"new disk", fresh(), {}, 1'000'000, EstimateSource::guess, "expecting 1000000 KiB as a guess"},
+      {"server", by_server(known()), {}, 300, EstimateSource::history, ""},
+      {"server, new",
+       by_server(fresh()),
+       {},
+       1'000'000,
+       EstimateSource::guess,
+       "nothing is known of its size"},
+      {"absurd", known(), {.native_kib = {{1, INT64_MAX}}}, uint64_t{1} << 50, EstimateSource::client, ""},
+  };
+  for (const auto& c : cases) {
+    const auto plan = make_plan({kTonight, {c.dle}, {}}, std::vector{c.answer});
+    ASSERT_EQ(plan.dumps.size(), 1U) << c.what;
+    EXPECT_EQ(plan.dumps[0].native_kib, c.native_kib) << c.what;
+    EXPECT_EQ(plan.dumps[0].source, c.source) << c.what;
+    std::string notes;
+    for (const auto& note : plan.notes)
+      if (!note.text.starts_with("Adding")) notes += note.text;
+    if (*c.note == '\0')
+      EXPECT_EQ(notes, "") << c.what;
+    else
+      EXPECT_THAT(notes, HasSubstr(c.note)) << c.what;
+  }
+}
+
+TEST(MakePlan, stored_size_and_rate_use_what_was_measured) {
+  auto dle = known();
+  const auto planned = [&dle] {
+    return make_plan({kTonight, {dle}, {}}, std::vector<Answer>{{.native_kib = {{1, 1001}}}}).dumps.at(0);
+  };
+  EXPECT_EQ(planned().stored_kib, 1001U);
+  EXPECT_EQ(planned().kps, 1024U);
+  dle.compresses = true;
+  EXPECT_EQ(planned().stored_kib, 501U);
+  dle.incr_ratios = {0.1};
+  dle.full_ratios = {0.9};
+  EXPECT_EQ(planned().stored_kib, 101U);
+  dle.incr_ratios = {77};
+  EXPECT_EQ(planned().stored_kib, 1102U);
+  dle.incr_rates = {3000, 1000};
+  EXPECT_EQ(planned().kps, 2200U);
+}
+
+TEST(MakePlan, a_refusal_fails_the_disk_alone) {
+  const auto plan =
+      make_plan({kTonight, {known(), known()}, {}},
+                std::vector<Answer>{{.refusal = "[no such directory]"}, {.native_kib = {{1, 5}}}});
+  ASSERT_EQ(plan.failed.size(), 1U);
+  EXPECT_EQ(plan.failed[0].dle, 0U);
+  EXPECT_EQ(plan.failed[0].level, 1);
+  EXPECT_EQ(plan.failed[0].reason, "[no such directory]");
+  ASSERT_EQ(plan.dumps.size(), 1U);
+  EXPECT_EQ(plan.dumps[0].dle, 1U);
+}
+
+TEST(MakePlan, every_disk_is_told_apart) {
+  auto skipped = known();
+  skipped.skip_incr = true;
+  auto ignored = known();
+  ignored.ignore = true;
+  auto impossible = fresh();
+  impossible.strategy = Strategy::incronly;
+  const auto plan =
+      make_plan({kTonight, {skipped, ignored, impossible, known()}, {}}, std::vector<Answer>(4));
+  EXPECT_EQ(plan.skipped.size(), 1U);
+  EXPECT_EQ(plan.left_out.size(), 1U);
+  EXPECT_EQ(plan.failed.size(), 1U);
+  EXPECT_EQ(plan.dumps.size(), 1U);
+}
+
+TEST(MakePlan, order_is_priority_then_fulls_then_size) {
+  std::vector<PlanDle> dles = {known(), known(), known(1, "20261116010000"), known(1, "20261115010000"),
+                               known()};
+  dles[4].priority = 2;
+  const std::vector<Answer> answers = {{.native_kib = {{1, 10}}},
+                                       {.native_kib = {{1, 9000}}},
+                                       {.native_kib = {{0, 20}}},
+                                       {.native_kib = {{0, 5}}},
+                                       {.native_kib = {{1, 1}}}};
+  const auto plan = make_plan({kTonight, dles, {}}, answers);
+  std::vector<size_t> order;
+  for (const auto& dump : plan.dumps) order.push_back(dump.dle);
+  // 3 is overdue by a day, which raises it to the priority of 4; full goes first.
+  EXPECT_THAT(order, ElementsAre(3, 4, 2, 1, 0));
+  EXPECT_EQ(plan.total_stored_kib, 9036U);
+}
+
+TEST(MakePlan, warns_of_what_will_not_fit) {
+  struct Case {
+    const char* what;
+    Capacity capacity;
+    const char* warning;
+    bool splits = true;
+    config::Holding holding = config::Holding::automatic;
+  };
+  const Case cases[] = {
+      {"fits", {.volume_kib = 2000}, ""},
+      {"no length known", {}, ""},
+      {"larger than the run's volumes",
+       {.volume_kib = 400, .volumes = 2},
+       "the volumes of one run can take 800 KiB"},
+      {"larger than one volume",
+       {.volume_kib = 800, .volumes = 9},
+       "one volume can take 800 KiB (the dump may not",
+       false},
+      {"together too large",
+       {.volume_kib = 1010},
+       "1096 KiB are expected tonight, but the volumes of one run take 1010"},
+      {"over maxdumpsize", {.volume_kib = 9999, .limit_kib = 500}, "but maxdumpsize is 500 KiB"},
+      {"required holding",
+       {.holding_kib = 999},
+       "which it requires, have 999 KiB",
+       true,
+       config::Holding::required},
+      {"tapecycle", {.volumes = 1, .tapecycle = 3, .runspercycle = 7}, "tapecycle (3) <= runspercycle (7)"},
+  };
+  for (const auto& c : cases) {
+    auto dle = known();
+    dle.splits = c.splits;
+    dle.holding = c.holding;
+    const auto plan =
+        make_plan({kTonight, {dle}, c.capacity}, std::vector<Answer>{{.native_kib = {{1, 1000}}}});
+    ASSERT_EQ(plan.dumps.size(), 1U) << "nothing is dropped for want of room";
+    std::string warnings;
+    for (const auto& note : plan.notes) warnings += note.text + "\n";
+    if (*c.warning == '\0')
+      EXPECT_EQ(warnings, "") << c.what;
+    else
+      EXPECT_THAT(warnings, HasSubstr(c.warning)) << c.what;
+  }
+}
+
+TEST(MakePlan, tells_of_new_forced_and_lost) {
+  auto forced = known();
+  forced.force_full = true;
+  auto lost = known();
+  lost.records[0].exists = false;
+  lost.force_level_1 = true;
+  const auto plan =
+      make_plan({kTonight, {fresh(), forced, lost}, {}}, std::vector<Answer>(3, Answer{{{0, 1}}}));
+  EXPECT_THAT(plan.notes,
+              ElementsAre(PlanNote{false, "Adding new disk wolke:/srv."},
+                          PlanNote{false, "Forcing full dump of wolke:/srv as directed."},
+                          PlanNote{true,
+                                   "wolke:/srv: the last full dump is gone (its volume was overwritten "
+                                   "or removed)."},
+                          PlanNote{true,
+                                   "wolke:/srv: the level asked for needs a full dump first; making "
+                                   "that."}));
+}
+
+// Whatever the inputs: each disk has one fate, and no incremental is planned on a base that is gone.
+TEST(MakePlan, any_history_gives_one_fate_and_a_sound_base) {
+  for (unsigned seed = 0; seed < 2000; ++seed) {
+    std::mt19937 random(seed);
+    const auto flip = [&random] { return random() % 4 == 0; };
+    PlanInputs inputs{
+        kTonight,
+        {},
+        {.volume_kib = static_cast<int64_t>(random() % 5000), .volumes = static_cast<int64_t>(random() % 3)}};
+    std::vector<Answer> answers;
+    for (unsigned n = random() % 8; n > 0; --n) {
+      PlanDle dle{.host = "h", .disk = "d"};
+      dle.strategy = static_cast<Strategy>(random() % 6);
+      dle.skip_full = flip();
+      dle.skip_incr = flip();
+      dle.force_full = flip();
+      dle.force_level_1 = flip();
+      dle.force_bump = flip();
+      dle.compresses = flip();
+      dle.dumpcycle_days = random() % 9;
+      dle.last_level = static_cast<int>(random() % 6) - 1;
+      for (int level = 0; level <= dle.last_level; ++level)
+        if (!flip())
+          dle.records[level] = {"202611" + std::to_string(10 + random() % 13), random() % 999, 1, !flip()};
+      inputs.dles.push_back(dle);
+      answers.push_back({});
+      if (flip()) answers.back().refusal = "no";
+      answers.back().native_kib[static_cast<int>(random() % 4)] = static_cast<int64_t>(random() % 9999) - 5;
+    }
+    const auto plan = make_plan(inputs, answers);
+    std::vector<int> fates(inputs.dles.size());
+    for (const auto& dump : plan.dumps) {
+      ++fates[dump.dle];
+      const auto& dle = inputs.dles[dump.dle];
+      ASSERT_GE(dump.stored_kib, 1U);
+      ASSERT_GE(dump.kps, 1U);
+      if (dump.level == 0 || dle.strategy == Strategy::nofull) continue;
+      for (int below = dle.strategy == Strategy::incronly ? 1 : 0; below < dump.level; ++below)
+        ASSERT_TRUE(dle.records.contains(below) && dle.records.at(below).exists) << "seed " << seed;
+    }
+    for (const auto* list : {&plan.skipped, &plan.failed, &plan.left_out})
+      for (const auto& one : *list) ++fates[one.dle];
+    for (const int count : fates) ASSERT_EQ(count, 1) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace headrace::plan
