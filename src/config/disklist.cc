@@ -89,8 +89,10 @@ Reader::Field Reader::field() {
   if (rest.ends_with('\r')) rest.remove_suffix(1);
   const std::string_view word = base::take_word(rest);
   if (word.empty() || word.front() == '#') {
+    if (!word.empty()) at_ = static_cast<size_t>(word.data() - text_.data());
+    const Position where = here();
     at_ = end;
-    return {{}, here()};
+    return {{}, where};
   }
   at_ = static_cast<size_t>(word.data() - text_.data());
   const Position where = here();

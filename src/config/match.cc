@@ -136,13 +136,21 @@ bool match_words(std::string_view expression, std::string_view name, char separa
   if (expression.size() > kExpressionLimitBytes) return false;
   const auto glob = compile(expression, separator);
   if (!glob) return false;
+  // "^usr" is not "^/usr": the anchor stands before a leading separator.
+  if (glob->anchored_left && !expression.starts_with("^**") &&
+      expression.substr(1).starts_with(separator) != name.starts_with(separator))
+    return false;
   const std::string bounded = std::string(1, separator) + std::string(strip(name, separator)) + separator;
   return matches(*glob, bounded);
 }
 
+// A Windows share's name with `/`; several together count as one, as backslashes may have been doubled.
 std::string slashes(std::string_view text) {
-  std::string out(text);
-  std::replace(out.begin(), out.end(), '\\', '/');
+  std::string out;
+  for (const char c : text) {
+    const char folded = c == '\\' ? '/' : c;
+    if (folded != '/' || out.empty() || out.back() != '/') out += folded;
+  }
   return out;
 }
 
@@ -183,7 +191,7 @@ bool match_number(std::string_view expression, std::string_view value, bool repl
 }  // namespace
 
 bool match_host(std::string_view expression, std::string_view host) {
-  if (expression.starts_with('=')) return same_name(expression.substr(1), host);
+  if (expression.starts_with('=')) return expression.substr(1) == host;
   return match_words(lower(expression), lower(host), '.');
 }
 
@@ -230,7 +238,7 @@ base::Result<std::vector<size_t>> select(std::span<const DiskListEntry> dles,
                                          std::span<const std::string> words, bool exact) {
   std::vector<bool> chosen(dles.size(), words.empty());
   const auto host_fits = [&](const std::string& word, const std::string& host) {
-    return exact ? same_name(word, host) : match_host(word, host);
+    return exact ? word == host : match_host(word, host);
   };
   const auto disk_fits = [&](const std::string& word, const DiskListEntry& dle) {
     return exact ? word == dle.disk : match_disk(word, dle.disk);
@@ -248,21 +256,25 @@ base::Result<std::vector<size_t>> select(std::span<const DiskListEntry> dles,
     }
     const bool is_host =
         std::any_of(dles.begin(), dles.end(), [&](const auto& dle) { return host_fits(word, dle.host); });
+    const bool is_disk = host != nullptr && std::any_of(dles.begin(), dles.end(), [&](const auto& dle) {
+                           return host_fits(*host, dle.host) && disk_fits(word, dle);
+                         });
+    if (is_host && is_disk)
+      return base::fail(
+          base::ErrorKind::refused,
+          fmt::format("'{}' could be a host or a disk of host '{}': say which, with ^ or =", word, *host));
     if (is_host) {
       choose_host();
       host = &word;
       has_disks = false;
       continue;
     }
-    bool found = false;
-    for (size_t i = 0; host != nullptr && i < dles.size(); ++i) {
-      if (!host_fits(*host, dles[i].host) || !disk_fits(word, dles[i])) continue;
-      chosen[i] = found = true;
-    }
-    if (!found)
+    if (!is_disk)
       return base::fail(base::ErrorKind::refused,
                         fmt::format("'{}' matches neither a host nor a disk{}", word,
                                     host == nullptr ? "" : " of host '" + *host + "'"));
+    for (size_t i = 0; i < dles.size(); ++i)
+      if (host_fits(*host, dles[i].host) && disk_fits(word, dles[i])) chosen[i] = true;
     has_disks = true;
   }
   choose_host();

@@ -37,7 +37,8 @@ struct DumpSpec {
 
 // Indexes into `dles`, ascending, of those chosen by `[HOST [DISK…]]…`; all when `words` is empty.
 // A word that matches a host of the list begins a new host; others are disks of it. `exact` takes every word
-// as it is. Refused when a word matches nothing, naming it.
+// as it is. Refused when a word matches nothing, naming it, or both a host and a disk
+// of the host before.
 base::Result<std::vector<size_t>> select(std::span<const DiskListEntry> dles,
                                          std::span<const std::string> words, bool exact = false);
 
