@@ -46,24 +46,24 @@ std::string bracket(const TaperStats& stats) {
 
 struct Formatter {
   std::string operator()(const PidLine& l) const {
-    return fmt::format("INFO {} {} pid {}\n", l.program, l.name, l.pid);
+    return fmt::format("INFO {} {} pid {}\n", l.program, quote(l.name), l.pid);
   }
   std::string operator()(const PidDoneLine& l) const {
     return fmt::format("INFO {} pid-done {}\n", l.program, l.pid);
   }
   std::string operator()(const StartLine& l) const {
-    return fmt::format("START {} date {}\n", l.program, l.date);
+    return fmt::format("START {} date {}\n", l.program, quote(l.date));
   }
   std::string operator()(const FinishLine& l) const {
     // amvault, alone, counts whole seconds.
     const int digits = l.program == "amvault" ? 0 : 3;
-    return fmt::format("FINISH {} date {} time {:.{}f}\n", l.program, l.date, l.seconds, digits);
+    return fmt::format("FINISH {} date {} time {:.{}f}\n", l.program, quote(l.date), l.seconds, digits);
   }
   std::string operator()(const DiskLine& l) const {
     return fmt::format("DISK {} {} {}\n", l.program, quote(l.host), quote(l.disk));
   }
   std::string operator()(const HostnameLine& l) const {
-    return fmt::format("STATS {} hostname {}\n", l.program, one_line(l.hostname));
+    return fmt::format("STATS {} hostname {}\n", l.program, quote(l.hostname));
   }
   std::string operator()(const StartupLine& l) const {
     return fmt::format("STATS {} startup time {:.3f}\n", l.program, l.seconds);
@@ -104,20 +104,21 @@ struct Formatter {
     return text + fmt::format(" [sec {:f} kb {} kps {:f}]\n", l.seconds, l.stored_kib, l.kps);
   }
   std::string operator()(const TapeStartLine& l) const {
-    return fmt::format("START taper datestamp {}{} label {} tape {}\n", l.datestamp, where(l.storage, l.pool),
-                       quote(l.label), l.tape);
+    return fmt::format("START taper datestamp {}{} label {} tape {}\n", quote(l.datestamp),
+                       where(l.storage, l.pool), quote(l.label), l.tape);
   }
   std::string operator()(const PartLine& l) const {
     std::string text =
         fmt::format("{} taper{} {} {} {} {} {} {}/{} {} {}", l.partial ? "PARTPARTIAL" : "PART",
                     where(l.storage, l.pool), quote(l.label), l.fileno, quote(l.host), quote(l.disk),
-                    l.timestamp, l.part, l.total, l.level, bracket(l.stats));
+                    quote(l.timestamp), l.part, l.total, l.level, bracket(l.stats));
     if (l.partial) text += ' ' + base::quote_always(l.reason);
     return text + '\n';
   }
   std::string operator()(const TapedLine& l) const {
-    std::string text = fmt::format("{} taper{} {} {} {}", l.partial ? "PARTIAL" : "DONE",
-                                   where(l.storage, l.pool), quote(l.host), quote(l.disk), l.timestamp);
+    std::string text =
+        fmt::format("{} taper{} {} {} {}", l.partial ? "PARTIAL" : "DONE", where(l.storage, l.pool),
+                    quote(l.host), quote(l.disk), quote(l.timestamp));
     if (l.parts >= 0) text += fmt::format(" {}", l.parts);
     text += fmt::format(" {}", l.level);
     if (l.crcs) {

@@ -175,7 +175,7 @@ LogLine parse_dumped(Fields& f, bool strange) {
   const size_t plain = words.size() >= 2 && words[1].find(':') == std::string_view::npos ? 2 : 1;
   if (words.size() != plain && words.size() != plain + 2) f.fail();
   if (f.good()) {
-    if (plain == 2) line.timestamp = words[0];
+    if (plain == 2) line.timestamp = base::unquote(words[0]);
     line.level = f.level_of(words[plain - 1]);
     line.has_crcs = words.size() > plain;
     if (line.has_crcs) {
