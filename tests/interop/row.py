@@ -184,8 +184,7 @@ class Row:
     def run(self):
         lab = self.lab
         os.makedirs(lab.path("restored"))
-        everyone_reads = lab.auth == "local" and lab.client == "headrace" and self.server_user != "root"
-        tree.make_tree(lab.path("disk"), everyone_reads)
+        tree.make_tree(lab.path("disk"))
         os.makedirs(lab.path("other disk"))
         self.left_out = tree.make_small_tree(lab.path("other disk"))
         lab.add_disk(BIG, lab.path("disk"))

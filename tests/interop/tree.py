@@ -25,8 +25,7 @@ def pattern(size, seed):
     return random.Random(seed).randbytes(size)
 
 
-def make_tree(root, everyone_reads=False):
-    """Fills `root`. `everyone_reads`: no owner or mode that keeps an unprivileged archiver out."""
+def make_tree(root):
     os.makedirs(f"{root}/odd names", exist_ok=True)
     for number, name in enumerate(ODD_NAMES):
         write(f"{root}/odd names/{name}", f"content {number}\n".encode())
@@ -53,10 +52,10 @@ def make_tree(root, everyone_reads=False):
     write(f"{root}/kinds/empty file", b"")
 
     os.makedirs(f"{root}/modes")
-    for mode in (0o644, 0o755, 0o1755, 0o4755, 0o2755) if everyone_reads else (0o000, 0o400, 0o644, 0o755, 0o4755, 0o2710, 0o1777):
+    for mode in (0o000, 0o400, 0o644, 0o755, 0o4755, 0o2710, 0o1777):
         write(f"{root}/modes/{mode:04o}", oct(mode).encode(), mode)
     os.mkdir(f"{root}/modes/sticky")
-    os.chmod(f"{root}/modes/sticky", 0o1777 if everyone_reads else 0o3770)
+    os.chmod(f"{root}/modes/sticky", 0o3770)
     for uid, gid in ((1, 1), (34, 34), (12345, 54321)):
         write(f"{root}/modes/owner {uid}", b"owned\n", 0o644)
         os.chown(f"{root}/modes/owner {uid}", uid, gid)
@@ -102,7 +101,7 @@ def change_tree(root):
     os.mkdir(f"{root}/links/up")
     write(f"{root}/links/up/was a symlink", b"now inside\n")
     os.makedirs(f"{root}/new/branch")
-    write(f"{root}/new/branch/leaf", b"leaf\n", 0o640 if os.path.exists(f"{root}/modes/0000") else 0o644)
+    write(f"{root}/new/branch/leaf", b"leaf\n", 0o640)
     os.rename(f"{root}/moving", f"{root}/moved")
     with open(f"{root}/sparse/holes", "r+b") as file:
         file.seek(6 << 20)
