@@ -1,0 +1,377 @@
+#include "server/drive/drive.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+
+namespace headrace::drive {
+namespace {
+
+using config::Holding;
+using journal::Destination;
+
+// A client that asks again and again to come later is not waited for for ever.
+constexpr int64_t kMostPostponements = 20;
+
+}  // namespace
+
+std::string_view text_of(Wait why) {
+  constexpr std::array<std::string_view, 8> kTexts = {
+      "another dump to end (inparallel)",
+      "another dump of its host to end (maxdumps)",
+      "another dump of its spindle to end",
+      "the holding disks to have room",
+      "the volume writer",
+      "a volume",
+      "its time",
+      "the first tries of the others",
+  };
+  return kTexts[static_cast<size_t>(why)];
+}
+
+std::vector<Command> Drive::on(const Input& input, const HoldingView& holding) {
+  holding_ = holding;
+  commands_.clear();
+  if (finished_) return {};
+  std::visit([this](const auto& it) { take(it); }, input);
+  schedule();
+  return std::move(commands_);
+}
+
+bool Drive::will_free_space() const {
+  const bool writes_image = writer_ && jobs_.at(*writer_).state == State::writing;
+  return writes_image || (!images_.empty() && volume_ != Volume::gone);
+}
+
+// --- inputs
+// -------------------------------------------------------------------------------------------------
+
+Drive::JobState& Drive::job_in(JobId id, State state) {
+  const auto found = jobs_.find(id);
+  HEADRACE_CHECK(found != jobs_.end());
+  HEADRACE_CHECK(found->second.state == state);
+  return found->second;
+}
+
+void Drive::take(const Flush& input) {
+  for (const JobId id : input.images) {
+    const auto [it, fresh] = jobs_.try_emplace(id);
+    HEADRACE_CHECK(fresh);
+    it->second.job.id = id;
+    it->second.state = State::held;
+    images_.push_back(id);
+  }
+}
+
+void Drive::take(const Schedule& input) {
+  HEADRACE_CHECK(!scheduled_);
+  scheduled_ = true;
+  for (const auto& job : input.dumps) {
+    const auto [it, fresh] = jobs_.try_emplace(job.id);
+    HEADRACE_CHECK(fresh);
+    it->second.job = job;
+    order_.push_back(job.id);
+  }
+}
+
+void Drive::take(const Released& input) {
+  const auto found = jobs_.find(input.id);
+  HEADRACE_CHECK(found != jobs_.end());
+  found->second.job.postponed = false;
+}
+
+void Drive::stop_dumping(JobState& it) {
+  std::erase(dumping_, it.job.id);
+  if (writer_ == it.job.id) writer_.reset();
+}
+
+void Drive::take(const HoldingRefused& input) {
+  auto& it = job_in(input.id, State::dumping);
+  stop_dumping(it);
+  --it.attempts;
+  it.refused_at = holding_.free_kib;
+  it.state = State::waiting;
+}
+
+void Drive::take(const DumpHeld& input) {
+  auto& it = job_in(input.id, State::dumping);
+  HEADRACE_CHECK(it.to == Destination::holding);
+  stop_dumping(it);
+  it.state = State::held;
+  images_.push_back(input.id);
+}
+
+void Drive::take(const DumpWritten& input) {
+  auto& it = job_in(input.id, State::dumping);
+  HEADRACE_CHECK(it.to == Destination::volume);
+  stop_dumping(it);
+  end(it);
+}
+
+void Drive::take(const DumpFailed& input) {
+  auto& it = job_in(input.id, State::dumping);
+  stop_dumping(it);
+  it.state = State::waiting;
+  it.failure = input.message;
+  if (input.volume_lost) lose_volume(input.message);
+  if (cancelled_) return give_up(it, it.failure);
+  if (input.kind == DumpFailed::Kind::postpone && it.postponements < kMostPostponements) {
+    ++it.postponements;
+    --it.attempts;
+    it.job.postponed = true;
+    return;
+  }
+  if (input.kind == DumpFailed::Kind::no_space) it.prefers_volume = true;
+  if (input.kind == DumpFailed::Kind::refused || it.attempts >= std::max<int64_t>(it.job.tries, 1))
+    give_up(it, it.failure);
+}
+
+void Drive::take(const ImageWritten& input) {
+  auto& it = job_in(input.id, State::writing);
+  writer_.reset();
+  end(it);
+}
+
+void Drive::take(const ImageFailed& input) {
+  auto& it = job_in(input.id, State::writing);
+  writer_.reset();
+  it.state = State::held;
+  if (input.volume_lost) lose_volume(input.message);
+  if (input.unreadable || cancelled_ || volume_ == Volume::gone || it.writes >= limits_.write_tries)
+    leave(it, volume_ == Volume::gone && !cancelled_ && !input.unreadable ? gone_reason_ : input.message);
+  else
+    images_.push_back(input.id);
+}
+
+void Drive::take(const VolumeReady&) {
+  HEADRACE_CHECK(volume_ == Volume::loading);
+  volume_ = Volume::ready;
+}
+
+void Drive::take(const NoVolume& input) {
+  HEADRACE_CHECK(volume_ == Volume::loading);
+  degrade(journal::VolumeTrouble::error, input.reason);
+}
+
+void Drive::take(const VolumeEnded&) {
+  HEADRACE_CHECK(volume_ == Volume::ready);
+  volume_ = Volume::none;
+  if (writer_) obtain_volume();
+}
+
+void Drive::take(const SpaceFreed&) {}
+
+void Drive::take(const Cancel& input) {
+  if (cancelled_) return;
+  cancelled_ = input.reason;
+  for (auto& [id, it] : jobs_) {
+    if (it.state == State::dumping) say(AbortDump{id});
+    if (it.state == State::writing) say(AbortWrite{id});
+  }
+}
+
+// --- the volume
+// ---------------------------------------------------------------------------------------------
+
+// Whether a volume can be written to now; asks for one otherwise.
+bool Drive::obtain_volume() {
+  if (volume_ == Volume::ready) return true;
+  if (volume_ != Volume::none) return false;
+  if (cancelled_ && writer_) {
+    say(DenyVolume{*cancelled_});
+  } else if (loads_ >= limits_.volumes) {
+    degrade(journal::VolumeTrouble::config,
+            limits_.volumes <= 0 ? "no volume is to be used in this run"
+                                 : fmt::format("{} volume{} used; runtapes={} does not allow more", loads_,
+                                               loads_ == 1 ? "" : "s", limits_.volumes));
+  } else {
+    volume_ = Volume::loading;
+    say(LoadVolume{++loads_});
+  }
+  return false;
+}
+
+// What it held is safe or will be repeated; the next one is loaded when there is something to write.
+void Drive::lose_volume(const std::string& why) {
+  if (volume_ != Volume::ready) return;
+  volume_ = Volume::none;
+  if (loads_ >= limits_.volumes)
+    degrade(journal::VolumeTrouble::error,
+            fmt::format("the last volume that runtapes={} allows failed: {}", limits_.volumes, why));
+}
+
+void Drive::degrade(journal::VolumeTrouble trouble, std::string reason) {
+  if (volume_ == Volume::gone) return;
+  volume_ = Volume::gone;
+  gone_reason_ = std::move(reason);
+  say(Degraded{trouble, gone_reason_});
+  if (writer_) say(DenyVolume{gone_reason_});
+}
+
+// --- ends
+// ---------------------------------------------------------------------------------------------------
+
+void Drive::end(JobState& it) {
+  it.state = State::ended;
+  ++ended_;
+}
+
+void Drive::give_up(JobState& it, std::string reason) {
+  end(it);
+  say(GiveUp{it.job.id, std::move(reason)});
+}
+
+void Drive::leave(JobState& it, std::string reason) {
+  end(it);
+  say(LeaveOnHolding{it.job.id, std::move(reason)});
+}
+
+void Drive::tell_wait(JobState& it, Wait why) {
+  if (it.waits == why) return;
+  it.waits = why;
+  say(NowWaits{it.job.id, why});
+}
+
+// --- what next
+// ----------------------------------------------------------------------------------------------
+
+void Drive::schedule() {
+  if (cancelled_) {
+    for (auto& [id, it] : jobs_)
+      if (it.state == State::waiting) give_up(it, *cancelled_);
+  } else {
+    do {
+      write_next();
+      start_dumps(false);
+      start_dumps(true);
+    } while (end_what_cannot_start());
+  }
+  // Also those that a volume lost just now leaves behind.
+  if (cancelled_ || volume_ == Volume::gone)
+    for (const JobId id : std::exchange(images_, {}))
+      leave(jobs_.at(id), cancelled_ ? *cancelled_ : gone_reason_);
+  if ((scheduled_ || cancelled_) && ended_ == jobs_.size() && volume_ != Volume::loading) {
+    finished_ = true;
+    say(FinishRun{});
+  }
+}
+
+void Drive::write_next() {
+  if (images_.empty()) return;
+  if (!writer_ && obtain_volume()) {
+    const JobId id = images_.front();
+    images_.erase(images_.begin());
+    auto& it = jobs_.at(id);
+    it.state = State::writing;
+    it.waits.reset();
+    ++it.writes;
+    writer_ = id;
+    say(WriteImage{id});
+  }
+  if (volume_ == Volume::gone) return;
+  for (const JobId id : images_) tell_wait(jobs_.at(id), writer_ ? Wait::volume_writer : Wait::volume);
+}
+
+bool Drive::first_try_waits() const {
+  return std::ranges::any_of(order_, [this](JobId id) {
+    const auto& it = jobs_.at(id);
+    return it.state == State::waiting && it.attempts == 0 && !it.job.postponed;
+  });
+}
+
+void Drive::start_dumps(bool retries) {
+  const bool wait_for_others = retries && first_try_waits();
+  for (const JobId id : order_) {
+    auto& it = jobs_.at(id);
+    if (it.state != State::waiting || (it.attempts > 0) != retries) continue;
+    auto wait = it.job.postponed ? Wait::its_time : Wait::others;
+    if (!it.job.postponed && !wait_for_others) {
+      auto hindered = obstacle(it);
+      if (!hindered) hindered = start(it);
+      if (!hindered) continue;
+      wait = *hindered;
+    }
+    tell_wait(it, wait);
+  }
+}
+
+// A limit that forbids the dump now, wherever it would go.
+std::optional<Wait> Drive::obstacle(const JobState& it) const {
+  if (std::cmp_greater_equal(dumping_.size(), std::max<int64_t>(limits_.in_parallel, 1)))
+    return Wait::parallel_limit;
+  int64_t of_host = 0;
+  for (const JobId id : dumping_) {
+    const auto& other = jobs_.at(id);
+    if (other.job.host != it.job.host) continue;
+    ++of_host;
+    if (it.job.spindle != -1 && other.job.spindle == it.job.spindle) return Wait::spindle;
+  }
+  if (of_host >= std::max<int64_t>(it.job.max_dumps, 1)) return Wait::host_limit;
+  return std::nullopt;
+}
+
+bool Drive::fits_holding(const JobState& it) const {
+  if (it.job.holding == Holding::never || holding_.total_kib == 0) return false;
+  if (it.prefers_volume && it.job.holding == Holding::automatic && volume_ != Volume::gone) return false;
+  if (it.refused_at && holding_.free_kib <= *it.refused_at) return false;
+  return it.job.est_stored_kib <= holding_.free_kib;
+}
+
+bool Drive::may_use_volume(const JobState& it) const {
+  return it.job.holding != Holding::required && volume_ != Volume::gone;
+}
+
+// Starts the dump if it has somewhere to go; else says what it waits for.
+std::optional<Wait> Drive::start(JobState& it) {
+  if (fits_holding(it)) {
+    it.to = Destination::holding;
+    holding_.free_kib -= it.job.est_stored_kib;
+  } else if (!may_use_volume(it)) {
+    return Wait::holding_space;
+  } else if (writer_ || !images_.empty()) {
+    // Images on holding disk go first: they are quick, and make room.
+    return it.job.holding == Holding::never || it.prefers_volume ? Wait::volume_writer : Wait::holding_space;
+  } else if (!obtain_volume()) {
+    // Without volumes a dump that would rather go there may do with holding disk.
+    return volume_ == Volume::gone ? start(it) : Wait::volume;
+  } else {
+    it.to = Destination::volume;
+    writer_ = it.job.id;
+  }
+  it.state = State::dumping;
+  it.waits.reset();
+  it.refused_at.reset();
+  ++it.attempts;
+  dumping_.push_back(it.job.id);
+  say(StartDump{it.job.id, static_cast<int>(it.attempts), it.to});
+  return std::nullopt;
+}
+
+// With nothing under way no room will come any more, and what waits for it would wait for ever. First tries
+// end first: retries waited for them. Says whether anything ended.
+bool Drive::end_what_cannot_start() {
+  if (volume_ == Volume::loading || !dumping_.empty() || writer_) return false;
+  if (volume_ != Volume::gone && !images_.empty()) return false;
+  const bool first_tries = first_try_waits();
+  bool any = false;
+  for (const JobId id : order_) {
+    auto& it = jobs_.at(id);
+    if (it.state != State::waiting || it.job.postponed || (it.attempts == 0) != first_tries) continue;
+    any = true;
+    const std::string no_volume = volume_ == Volume::gone ? " and there is no volume: " + gone_reason_ : "";
+    if (it.job.holding == Holding::never)
+      give_up(it, fmt::format("it may not use holding disk{}", no_volume));
+    else if (holding_.total_kib == 0)
+      give_up(it, fmt::format("there is no holding disk{}", no_volume));
+    else
+      give_up(it, fmt::format("{} KiB are expected, but the holding disks have {} KiB free of {}{}",
+                              it.job.est_stored_kib, holding_.free_kib, holding_.total_kib, no_volume));
+  }
+  return any;
+}
+
+}  // namespace headrace::drive
