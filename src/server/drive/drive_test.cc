@@ -426,7 +426,7 @@ class AnyNight {
     }
     ASSERT_TRUE(finished_);
     EXPECT_EQ(outcomes_, expected_) << "some job has no outcome";
-    EXPECT_TRUE(dumping_.empty() && !writing_);
+    EXPECT_TRUE(dumping_.empty() && !writing_ && !loading_);
   }
 
  private:
