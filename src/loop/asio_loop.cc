@@ -214,8 +214,9 @@ class AsioSignals : public Signals {
   explicit AsioSignals(std::shared_ptr<State> state) : state_(std::move(state)) {}
   ~AsioSignals() override {
     state_->dropped = true;
-    error_code ignored;  // cancelling cannot fail for a set that was filled
-    state_->set.clear(ignored);
+    error_code ignored;           // neither can fail for a set that was filled
+    state_->set.clear(ignored);   // gives the signals back, but leaves the handler waiting
+    state_->set.cancel(ignored);  // ends it, and with it its hold on the state
   }
 
  private:
