@@ -40,8 +40,7 @@ base::Result<ClientRequest> read_request(const ClientContext& context,
   if (config_name.find('/') != std::string::npos || config_name == "..") {
     return base::fail(base::ErrorKind::refused, "[invalid character in config option]");
   }
-  const std::string& hostname =
-      parsed->options.hostname.empty() ? context.hostname : parsed->options.hostname;
+  std::string hostname = parsed->options.hostname.empty() ? context.hostname : parsed->options.hostname;
   if (auto checked = compat::GnutarState::check_host(hostname); !checked) {
     return base::fail(base::ErrorKind::refused, bracketed(checked.error().what()));
   }
@@ -53,7 +52,7 @@ base::Result<ClientRequest> read_request(const ClientContext& context,
     return base::fail(base::ErrorKind::refused, bracketed(errors));
   }
   wire::FeatureSet peer = parsed->options.features_or_default();
-  return ClientRequest{std::move(*parsed), peer, hostname, std::move(*config.value)};
+  return ClientRequest{std::move(*parsed), peer, std::move(hostname), std::move(*config.value)};
 }
 
 wire::FeatureSet peer_features(const exchange::ServiceRequest& request) {

@@ -69,7 +69,13 @@ void DataPath::start_pumps() {
   pumps_.front()->add_tap(native_);
   if (!filters_.empty()) pumps_.back()->add_tap(client_);
   parts_left_ = pumps_.size() + 2 * filters_.size();
-  for (auto& pump : pumps_) pump->start([this](base::Result<> outcome) { part_ended(std::move(outcome)); });
+  for (auto& pump : pumps_) {
+    const bool last = pump == pumps_.back();
+    pump->start([this, last](base::Result<> outcome) {
+      delivered_ = delivered_ || (last && outcome);
+      part_ended(std::move(outcome));
+    });
+  }
   for (auto& filter : filters_) {
     filter->reader = std::make_unique<flow::LineReader>(
         loop_, *filter->text, [this](std::string_view line, bool) { message_(line); },

@@ -45,6 +45,8 @@ class DataPath {
   // `message` gets each line a filter says on its standard error. `done` comes when the sink has everything
   // and the filters have ended, or at the first failure. Error: a filter that cannot be started.
   base::Result<> start(const std::vector<FilterCommand>& filters, Message message, Done done);
+  // The sink has everything; filters may not have ended yet.
+  bool delivered() const { return delivered_; }
   // Bytes sent, and where the time went; of the last joint.
   const flow::Meter& meter() const { return pumps_.back()->meter(); }
 
@@ -65,6 +67,7 @@ class DataPath {
   flow::CrcTap client_;
   std::vector<std::unique_ptr<flow::Pump>> pumps_;
   size_t parts_left_ = 0;
+  bool delivered_ = false;
 };
 
 }  // namespace headrace::client

@@ -18,6 +18,8 @@ namespace {
 // Beyond this, messages of the archiver are counted instead of queued: the server does not read them.
 constexpr size_t kMaxQueuedMessageBytes = size_t{1} << 20U;
 
+constexpr auto kCloseGrace = std::chrono::seconds(1);
+
 enum StreamIndex : size_t { kData, kMesg, kIndex, kState, kStreamCount };
 
 class Sendbackup : public exchange::Service {
@@ -89,10 +91,16 @@ class Sendbackup : public exchange::Service {
     watches_[which]->start();
   }
 
-  // The server closes a stream after we did, or to end the dump.
+  // The server closes a stream after we did, or to end the dump. MESG is ours to the end. Of DATA we may not
+  // have been told yet that it is finished; where there is more to send, sending fails at once.
   void peer_closed(StreamIndex which) {
-    if (which == kData && data_outcome_) return;
-    if (state_ != State::closing) give_up();
+    if (which == kMesg) {
+      if (state_ != State::closing) give_up();
+      return;
+    }
+    close_grace_ = context_.loop.after(kCloseGrace, [this] {
+      if (state_ != State::closing && !(data_path_ && data_path_->delivered())) give_up();
+    });
   }
 
   void run() {
@@ -212,6 +220,7 @@ class Sendbackup : public exchange::Service {
   std::unique_ptr<DataPath> data_path_;
   std::optional<ArchiverOutcome> archiver_outcome_;
   std::optional<base::Result<DataOutcome>> data_outcome_;
+  std::unique_ptr<loop::Timer> close_grace_;
   uint64_t suppressed_ = 0;
   flow::Alive alive_;
 };
