@@ -76,7 +76,8 @@ class NetTest : public ::testing::Test {
   // Two ports that were free a moment ago, the lower first.
   std::vector<uint16_t> free_ports() {
     std::vector<uint16_t> ports;
-    for (uint16_t port = 20100; ports.size() < 2; ++port) {
+    // Other tests of this file may run beside us.
+    for (auto port = static_cast<uint16_t>(20100 + getpid() % 4000 * 2); ports.size() < 2; ++port) {
       if (listen_tcp(*loop_, Address::ipv4(INADDR_LOOPBACK, port), [](base::Fd, const Address&) {})) {
         ports.push_back(port);
       } else {

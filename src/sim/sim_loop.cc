@@ -23,6 +23,11 @@ class SimLoop::SimTimer : public loop::Timer {
   const Key key_;
 };
 
+SimLoop::~SimLoop() {
+  // One by one, out of the map first: a callback may own timers, which look for themselves in it.
+  while (!events_.empty()) events_.extract(events_.begin());
+}
+
 SimLoop::Key SimLoop::add(Instant when, Callback callback) {
   const Key key{when, next_event_++};
   events_.emplace(key, std::move(callback));

@@ -19,6 +19,9 @@ class SimLoop : public loop::Loop {
 
   explicit SimLoop(int64_t wall_start_seconds = kDefaultWallStart) : clock_(wall_start_seconds) {}
 
+  // Callbacks not yet called are dropped.
+  ~SimLoop() override;
+
   const base::Clock& clock() const override { return clock_; }
   void post(loop::Callback callback) override;
   [[nodiscard]] std::unique_ptr<loop::Timer> after(base::Duration delay, loop::Callback callback) override;

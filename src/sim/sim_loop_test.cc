@@ -126,6 +126,15 @@ TEST(SimLoop, TheWallClockGoesAlongAndMayBeStepped) {
   EXPECT_EQ(loop.clock().now().time_since_epoch(), seconds(5));
 }
 
+TEST(SimLoop, CallbacksThatOwnTimersMayBeDropped) {
+  auto loop = std::make_unique<SimLoop>();
+  for (int i = 0; i < 3; ++i) {
+    auto timer = loop->after(seconds(i), [] {});
+    loop->post([held = std::move(timer)] { FAIL() << held.get(); });
+  }
+  loop.reset();
+}
+
 TEST(SimLoop, HasNoDescriptors) {
   SimLoop loop;
   const auto watch = loop.watch(0);
