@@ -148,10 +148,11 @@ struct Joint {
   bool operator==(const Joint&) const = default;
 };
 
-// A sample of a dump in progress; the newest one counts.
+// A sample of an image on its way; the newest one counts. While it is dumped: from the client; while it is
+// written from holding disk: to the volume.
 struct DumpProgress {
   ImageId image;
-  uint64_t bytes = 0;          // received on this attempt
+  uint64_t bytes = 0;          // moved on this attempt
   std::string waits_for = {};  // what holds it up at the moment; empty: nothing
   std::vector<Joint> joints = {};
   bool operator==(const DumpProgress&) const = default;

@@ -97,13 +97,15 @@ struct Applier {
     it.attempts.push_back({.number = e.attempt, .to = e.to, .started_us = now_us});
     it.holding_file = e.path;
     it.bytes = 0;
-    it.progress_us = now_us;
+    it.progress_us = it.moved_us = now_us;
     it.joints.clear();
     move_to(it, Phase::dumping);
   }
   void operator()(const DumpProgress& e) {
     auto& it = dump(e.image);
-    it.bytes = e.bytes;
+    uint64_t& bytes = it.phase == Phase::writing ? it.writing.sampled : it.bytes;
+    if (e.bytes > bytes) it.moved_us = now_us;
+    bytes = e.bytes;
     it.progress_us = now_us;
     it.joints = e.joints;
     it.waits_for = e.waits_for;
@@ -162,6 +164,7 @@ struct Applier {
   void operator()(const ImageWriteStarted& e) {
     auto& it = dump(e.image);
     it.writing = {.storage = e.storage, .pool = e.pool, .started_us = now_us};
+    it.moved_us = now_us;
     if (it.phase != Phase::dumping) move_to(it, Phase::writing);
   }
   void operator()(const PartWritten& e) {
@@ -173,6 +176,7 @@ struct Applier {
       it.writing.labels.push_back(e.label);
     it.writing.parts += 1;
     it.writing.bytes += e.bytes;
+    it.moved_us = now_us;
     it.writing.seconds += e.seconds;
     if (it.phase == Phase::held || it.phase == Phase::planned) move_to(it, Phase::writing);
     if (auto* on = volume(e.label)) {
@@ -253,10 +257,11 @@ int exit_status_of(const RunState& state) {
     if (note.severity == Severity::error || note.severity == Severity::fatal) status |= kError;
   for (const auto& dump : state.dumps) {
     if (dump.strange) status |= kStrange;
-    if (dump.phase == Phase::failed || dump.writing.partial) status |= kFailed;
+    if (dump.phase == Phase::failed) status |= kFailed;
     if (!dump.ended() && !dump.dumped && !dump.flush) status |= kMissing;
+    if (dump.phase != Phase::written && !dump.writing.failure.empty()) status |= kVolume;
   }
-  if (state.no_volume && state.no_volume->trouble == VolumeTrouble::error) status |= kVolume;
+  if (state.no_volume) status |= kVolume;
   return status;
 }
 

@@ -37,7 +37,8 @@ struct WritingState {
   std::vector<std::string> labels = {};  // volumes with parts of it, in order
   int64_t started_us = 0;
   int parts = 0;
-  uint64_t bytes = 0;  // in whole parts so far; of the image when it is written
+  uint64_t bytes = 0;    // in whole parts so far; of the image when it is written
+  uint64_t sampled = 0;  // bytes by the newest sample of progress
   double seconds = 0;
   std::string failure = {};  // of the last try; empty unless it failed
   bool partial = false;
@@ -55,6 +56,7 @@ struct DumpState {
 
   std::vector<Attempt> attempts = {};
   uint64_t bytes = 0;              // received on the current or last attempt
+  int64_t moved_us = 0;            // when bytes last grew, here or in `writing`
   int64_t progress_us = 0;         // when `bytes` was true
   std::vector<Joint> joints = {};  // newest sample
 
@@ -130,7 +132,8 @@ class Reduction {
 RunState reduce(std::span<const Event> events);
 
 // The exit status a run with this outcome has: amreport's bits. 1: an error of the run itself, or it did not
-// finish; 2: strange; 4: a dump failed; 8: a disk has no result; 16: trouble with volumes.
+// finish; 2: strange; 4: a dump failed; 8: a disk has no result; 16: an image could not be written to a
+// volume, or there was none.
 int exit_status_of(const RunState& state);
 
 }  // namespace headrace::journal

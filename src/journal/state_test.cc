@@ -127,6 +127,22 @@ TEST(State, a_dump_straight_to_a_volume_is_written_while_it_is_dumped) {
   EXPECT_EQ(after({planned(kA), direct, written(kA), finished(kA)}).dumps[0].phase, Phase::written);
 }
 
+TEST(State, samples_count_for_what_is_going_on) {
+  const std::vector<Body> dumping = {planned(kA), started(kA), DumpProgress{.image = kA, .bytes = 10},
+                                     DumpProgress{.image = kA, .bytes = 10}};
+  auto state = after(dumping);
+  EXPECT_EQ(state.dumps[0].bytes, 10U);
+  EXPECT_EQ(state.dumps[0].moved_us, 4'000'000) << "the second sample brought nothing new";
+  EXPECT_EQ(state.dumps[0].progress_us, 5'000'000);
+  auto writing = dumping;
+  for (const Body& body : {Body(finished(kA)), Body(ImageWriteStarted{kA, "t", "p"}),
+                           Body(DumpProgress{.image = kA, .bytes = 3})})
+    writing.push_back(body);
+  state = after(writing);
+  EXPECT_EQ(state.dumps[0].bytes, 10U);
+  EXPECT_EQ(state.dumps[0].writing.sampled, 3U);
+}
+
 TEST(State, a_flush_stands_beside_tonights_dump_of_the_disk) {
   const auto state =
       after({FlushPlanned{kOld, "/h/old", 70}, planned(kA), ImageWriteStarted{kOld, "t1", "p"}});
@@ -197,7 +213,15 @@ TEST(State, exit_status_has_amreports_bits) {
       {"left on holding",
        with({planned(kB), started(kB), finished(kB), ImageLeftOnHolding{kB, "/h", 1, "x"}, end}), 0},
       {"volume error", with({NoVolume{VolumeTrouble::error, "x"}, end}), 16},
-      {"volumes used up", with({NoVolume{VolumeTrouble::config, "x"}, end}), 0},
+      {"volumes used up", with({NoVolume{VolumeTrouble::config, "x"}, end}), 16},
+      {"written in part",
+       with({finished(kB), ImageHeld{kB, "/h", 1, 1, {}},
+             ImageWriteFailed{kB, "t", "p", true, 1, 1, 1, "x", false}, end}),
+       16},
+      {"written at the second try",
+       with({finished(kB), ImageHeld{kB, "/h", 1, 1, {}},
+             ImageWriteFailed{kB, "t", "p", false, 1, 1, 1, "x", true}, written(kB), end}),
+       0},
       {"several", with({DleChosen{"b", "/srv"}, NoVolume{VolumeTrouble::error, "x"}}), 25},
   };
   for (const auto& c : cases) EXPECT_EQ(exit_status_of(after(c.bodies)), c.status) << c.what;
