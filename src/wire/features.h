@@ -12,7 +12,7 @@ namespace headrace::wire {
 
 // The table with the meaning of each bit is feature_list.inc.
 enum class Feature : uint16_t {
-#define HEADRACE_FEATURE(bit, name, advertised, assumed) name = bit,
+#define HEADRACE_FEATURE(bit, name, advertised, assumed) name = (bit),
 #include "wire/feature_list.inc"
 #undef HEADRACE_FEATURE
 };

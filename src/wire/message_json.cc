@@ -86,11 +86,11 @@ void add_utf8(std::string& out, uint32_t code) {
 
 // Four hex digits off the front.
 std::optional<uint32_t> take_hex4(std::string_view& text) {
-  if (text.size() < 4) return std::nullopt;
+  const std::string_view digits = text.substr(0, 4);
   uint32_t code = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + 4, code, 16);
-  if (fault != std::errc() || end != text.data() + 4) return std::nullopt;
-  text.remove_prefix(4);
+  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+  if (digits.size() < 4 || fault != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  text.remove_prefix(digits.size());
   return code;
 }
 

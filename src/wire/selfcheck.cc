@@ -57,7 +57,7 @@ JsonObject to_json(const CheckMessage& message) {
   return out;
 }
 
-base::Result<CheckMessage> from_json(JsonObject object) {
+CheckMessage from_json(JsonObject object) {
   CheckMessage out;
   for (auto& [key, value] : object) {
     if (key == "severity") {
@@ -124,25 +124,29 @@ std::string encode_selfcheck_reply(const std::vector<CheckMessage>& messages, co
   return out;
 }
 
+static base::Result<> take_json_message(std::string_view& body, SelfcheckReply& out) {
+  auto object = take_json_object(body);
+  if (!object) return std::unexpected(object.error());
+  out.messages.push_back(from_json(*std::move(object)));
+  return {};
+}
+
 base::Result<SelfcheckReply> parse_selfcheck_reply(std::string_view body) {
   SelfcheckReply out;
-  if (!take_prefix(body, "MESSAGE JSON\n")) {
-    while (!body.empty()) take_text_line(take_line(body), out);
-    return out;
-  }
+  const bool is_json = take_prefix(body, "MESSAGE JSON\n");
   while (true) {
-    body.remove_prefix(std::min(body.size(), body.find_first_not_of(" \t\r\n[],:")));
+    if (is_json) body.remove_prefix(std::min(body.size(), body.find_first_not_of(" \t\r\n[],:")));
     if (body.empty()) return out;
-    // amandad adds ERROR lines of its own behind what the service said.
-    if (body.front() != '{') {
-      take_text_line(take_line(body), out);
-      continue;
+    if (out.messages.size() == kMaxCheckMessages) {
+      return base::fail(base::ErrorKind::corrupt,
+                        fmt::format("a check with more than {} messages", kMaxCheckMessages));
     }
-    auto object = take_json_object(body);
-    if (!object) return std::unexpected(object.error());
-    auto message = from_json(*std::move(object));
-    if (!message) return std::unexpected(message.error());
-    out.messages.push_back(*std::move(message));
+    if (is_json && body.front() == '{') {
+      if (auto taken = take_json_message(body, out); !taken) return std::unexpected(taken.error());
+    } else {
+      // In JSON too: amandad adds ERROR lines of its own behind what the service said.
+      take_text_line(take_line(body), out);
+    }
   }
 }
 

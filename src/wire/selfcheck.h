@@ -43,8 +43,11 @@ struct SelfcheckReply {
 // REP body in the form the initiator's features ask for. In line form, `ours` and hostname go into OPTIONS.
 std::string encode_selfcheck_reply(const std::vector<CheckMessage>& messages, const FeatureSet& ours,
                                    const FeatureSet& peer, std::string_view hostname = {});
+// More messages than this is no reply of any client.
+inline constexpr size_t kMaxCheckMessages = 65536;
+
 // Either form. A line that is neither OPTIONS, OK nor ERROR becomes an error message, as Amanda reads it.
-// Errors (corrupt): JSON that cannot be read.
+// Errors (corrupt): JSON that cannot be read, more than kMaxCheckMessages.
 base::Result<SelfcheckReply> parse_selfcheck_reply(std::string_view body);
 
 }  // namespace headrace::wire

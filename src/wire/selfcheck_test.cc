@@ -53,6 +53,13 @@ TEST(SelfcheckJson, that_is_broken_is_corrupt) {
   }
 }
 
+TEST(SelfcheckJson, of_endless_messages_is_corrupt) {
+  std::string body = "MESSAGE JSON\n";
+  for (size_t i = 0; i < kMaxCheckMessages; ++i) body += "{}";
+  EXPECT_TRUE(parse_selfcheck_reply(body));
+  EXPECT_FALSE(parse_selfcheck_reply(body + "{}"));
+}
+
 TEST(SelfcheckLines, say_ok_or_error) {
   const std::string body = encode_selfcheck_reply(some(), FeatureSet::ours_as_client(), lines_peer(), "h");
   EXPECT_EQ(body, "OPTIONS features=" + FeatureSet::ours_as_client().hex() +

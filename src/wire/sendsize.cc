@@ -105,7 +105,7 @@ class ReplyParser {
       const auto kib = parse_number<int64_t>(base::take_word(rest));
       if (!kib || *kib < kImpossibleLevel) return bad("no size");
       if (!base::take_word(rest).empty()) return bad("more than a size");
-      estimate.kib = *kib;
+      estimate.kib = kib;
     } else if (what == "ERROR") {
       estimate.errors.push_back(text_after(rest));
     } else if (what == "WARNING") {
