@@ -67,6 +67,11 @@ class Row:
             self.server, self.server_user = self.then_server, user_of(self.then_server, self.lab)
             self.say(f"the server is now {self.then_server}")
 
+    def expect_small_increment(self):
+        """A level 1 that found no list of the level 0 would hold everything, and restore well."""
+        full, increment = (sum(os.stat(path).st_size for path in self.lab.volume_files(BIG, self.runs[level], level)) for level in (0, 1))
+        expect(increment < full / 2, f"the incremental dump has {increment} bytes, the full one {full}")
+
     def snapshots(self):
         big = compare_trees.snapshot(self.lab.path("disk"))
         small = {name: entry for name, entry in compare_trees.snapshot(self.lab.path("other disk")).items()
@@ -201,6 +206,7 @@ class Row:
         source = self.snapshots()
         self.dump(1)
 
+        self.expect_small_increment()
         self.ask_amadmin()
         self.ask_amreport()
         self.ask_amcheckdump()
