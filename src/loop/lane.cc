@@ -15,7 +15,6 @@ struct Lane::Task {
   Callback done;  // loop thread only
 };
 
-Lane::Lane(Loop& loop) : loop_(loop), lane_(loop.new_lane()) {}
 Lane::~Lane() { drop(); }
 
 bool Lane::busy() const { return task_ != nullptr; }
@@ -35,6 +34,8 @@ void Lane::run(Callback work, Callback done) {
           task->state = Task::State::running;
         }
         task->work();
+        // What it owned goes here, not on the loop's thread.
+        task->work = nullptr;
         const std::lock_guard lock(task->mutex);
         if (task->state == Task::State::dropped) return;
         task->state = Task::State::ended;

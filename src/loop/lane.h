@@ -11,7 +11,9 @@ namespace headrace::loop {
 
 class Lane {
  public:
-  explicit Lane(Loop& loop);
+  // On a lane of its own, or on one shared with other objects: their tasks then never overlap.
+  explicit Lane(Loop& loop) : Lane(loop, loop.new_lane()) {}
+  Lane(Loop& loop, uint64_t lane) : loop_(loop), lane_(lane) {}
   ~Lane();  // drop()
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;

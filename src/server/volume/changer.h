@@ -33,7 +33,9 @@ class Changer {
   // The slot this configuration used last; the first one when it used none.
   virtual base::Result<std::string> current_slot() = 0;
   // Loads a slot's volume for us alone. Error again: another process has it; refused: no such slot.
-  virtual base::Result<std::unique_ptr<Volume>> load(const std::string& slot, bool make_current) = 0;
+  virtual base::Result<std::unique_ptr<Volume>> load(const std::string& slot) = 0;
+  // Remembers the slot as this configuration's current one.
+  virtual base::Result<> make_current(const std::string& slot) = 0;
 };
 
 // The slots from `first` on, once around.

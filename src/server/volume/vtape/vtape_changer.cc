@@ -150,14 +150,20 @@ Result<> VtapeChanger::point_data_at(int slot) const {
   return base::rename_file(fresh, link);
 }
 
-Result<std::unique_ptr<volume::Volume>> VtapeChanger::load(const std::string& slot, bool make_current) {
-  const std::lock_guard lock(mutex_);
+Result<int> VtapeChanger::existing(const std::string& slot) {
   auto numbers = slots();
   if (!numbers) return std::unexpected(std::move(numbers).error());
   const auto number = number_in(slot);
   if (!number || !std::ranges::binary_search(*numbers, *number)) {
     return base::fail(ErrorKind::refused, fmt::format("Slot {} not found", slot));
   }
+  return *number;
+}
+
+Result<std::unique_ptr<volume::Volume>> VtapeChanger::load(const std::string& slot) {
+  const std::lock_guard lock(mutex_);
+  const auto number = existing(slot);
+  if (!number) return std::unexpected(number.error());
   auto taken = with_shared_state([&](ChangerState& state) -> Result<> {
     for (const Loaded& entry : state.loaded()) {
       if (entry.slot == slot_name(*number)) {
@@ -165,13 +171,21 @@ Result<std::unique_ptr<volume::Volume>> VtapeChanger::load(const std::string& sl
       }
     }
     state.add_loaded(slot_name(*number), ::getpid());
-    if (!make_current) return {};
+    return {};
+  });
+  if (!taken) return std::unexpected(std::move(taken).error());
+  return std::make_unique<VtapeVolume>(fmt::format("{}", *number), directory_of(*number), settings_.limits,
+                                       [this, number = *number] { return unload(number); });
+}
+
+Result<> VtapeChanger::make_current(const std::string& slot) {
+  const std::lock_guard lock(mutex_);
+  const auto number = existing(slot);
+  if (!number) return std::unexpected(number.error());
+  return with_shared_state([&](ChangerState& state) -> Result<> {
     state.set_current(settings_.user, slot_name(*number));
     return point_data_at(*number);
   });
-  if (!taken) return std::unexpected(std::move(taken).error());
-  return std::make_unique<VtapeVolume>(slot, directory_of(*number), settings_.limits,
-                                       [this, number = *number] { return unload(number); });
 }
 
 Result<> VtapeChanger::unload(int slot) {

@@ -36,11 +36,13 @@ class VtapeChanger final : public volume::Changer {
 
   base::Result<std::vector<volume::Slot>> inventory() override;
   base::Result<std::string> current_slot() override;
-  base::Result<std::unique_ptr<volume::Volume>> load(const std::string& slot, bool make_current) override;
+  base::Result<std::unique_ptr<volume::Volume>> load(const std::string& slot) override;
+  base::Result<> make_current(const std::string& slot) override;
 
  private:
   // Numbers of the slots, ascending.
   base::Result<std::vector<int>> slots();
+  base::Result<int> existing(const std::string& slot);
   base::Result<std::string> current_among(const std::vector<int>& slots, const ChangerState& state) const;
   std::filesystem::path directory_of(int slot) const;
   base::Result<> point_data_at(int slot) const;
