@@ -6,7 +6,6 @@
 #include <map>
 #include <set>
 
-#include "base/file.h"
 #include "base/quote.h"
 #include "config/parser.h"
 #include "config/resolve.h"
@@ -101,7 +100,7 @@ Reader::Field Reader::field() {
 }
 
 void Reader::read_file(const std::filesystem::path& path, const Position& where) {
-  auto text = base::read_file(path, kFileLimitBytes);
+  auto text = read_config_file(path);
   if (!text) {
     report_.error(where, text.error().what());
     return;
@@ -196,6 +195,7 @@ bool Reader::dumptype(DiskListEntry& entry) {
     return false;
   }
   entry.dumptype = resolve_dumptype(settings_, *block);
+  entry.not_honoured = not_honoured_in_use(settings_, *block, false, {file_, entry.line, 1});
   return plugins_are_set(entry.dumptype, name.where);
 }
 
@@ -226,6 +226,7 @@ bool Reader::inline_dumptype(DiskListEntry& entry) {
     return false;
   }
   entry.dumptype = resolve_dumptype(settings_, block);
+  entry.not_honoured = not_honoured_in_use(settings_, block, true, {file_, entry.line, 1});
   return plugins_are_set(entry.dumptype, {file_, entry.line, 1});
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/diagnostic.h"
+#include "config/load.h"
 #include "config/server_config.h"
 
 namespace headrace::config {
@@ -22,6 +23,9 @@ struct DiskListEntry {
   std::string interface_name = "default";  // of the host's last entry, as maxdumps is
   std::string file;
   int line = 0;
+  // What this disk's dumptype asks for and Headrace does not do yet: its defaults, and what an in-line block
+  // sets. What amanda.conf sets is in not_honoured(config).
+  std::vector<NotHonoured> not_honoured;
 };
 
 // Reads globals.diskfile. Entries keep the file's order.

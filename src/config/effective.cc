@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "config/lexer.h"
 #include "config/value_reader.h"
 
@@ -119,10 +120,23 @@ Data default_of(const Option& option, Section section) {
   Lexer lexer(option.fallback, "built in", report);
   ValueReader reader(lexer, report);
   auto data = reader.read(option, section, {});
-  // A default outside its own limits (maxdumpsize -1 has none) would be a mistake of the table; a test reads
-  // every row.
-  return data ? std::move(*data) : empty_of(option.type);
+  HEADRACE_CHECK(data.has_value());  // a mistake of the table; a test reads every row
+  return std::move(*data);
 }
+
+namespace {
+
+// Read once: a configuration asks for some thousand of them. No default depends on its section.
+const Data& kept_default(const Option& option) {
+  static const std::vector<Data> kept = [] {
+    std::vector<Data> all;
+    for (const Option& row : options()) all.push_back(default_of(row, Section::global));
+    return all;
+  }();
+  return kept[static_cast<size_t>(&option - options().data())];
+}
+
+}  // namespace
 
 Data effective(const Settings& settings, const Block& block, const Option& option) {
   Data data;
@@ -134,7 +148,7 @@ Data effective(const Settings& settings, const Block& block, const Option& optio
   } else if (auto special = special_default(settings, block, option)) {
     data = std::move(*special);
   } else {
-    data = default_of(option, block.section);
+    data = kept_default(option);
   }
   correct(settings, block, option, data);
   return data;

@@ -11,6 +11,7 @@ namespace headrace::config {
 
 // The value of `option` in `block`, which may be settings.global. Corrections that need other parameters
 // (readblocksize, for instance) are made here too.
+// `option` is a row of options().
 Data effective(const Settings& settings, const Block& block, const Option& option);
 
 // The same by name; the parameter must exist in the block's section and be of the type.

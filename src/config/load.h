@@ -61,4 +61,9 @@ inline std::vector<NotHonoured> not_honoured(const ServerConfig& config) {
   return not_honoured(config.settings);
 }
 
+// The same for one dumptype that a disk uses: its defaults that we do not act on are named at `where`, and
+// with `with_set` also what its own block sets (an in-line dumptype of a disklist is in no Settings).
+std::vector<NotHonoured> not_honoured_in_use(const Settings& settings, const Block& dumptype, bool with_set,
+                                             const Position& where);
+
 }  // namespace headrace::config

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include "config/lexer.h"
+
 namespace headrace::config {
 namespace {
 
@@ -130,7 +132,7 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
   std::string best;
   size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
-    const size_t d = distance(word, candidate);
+    const size_t d = distance(upper(word), upper(candidate));
     if (d < best_distance) {
       best_distance = d;
       best = candidate;

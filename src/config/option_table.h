@@ -98,7 +98,7 @@ std::optional<Section> section_of(std::string_view canonical);
 // Parameters that Amanda had once and now refuses.
 bool is_removed(std::string_view canonical);
 
-// The candidate nearest to `word`, if near enough to be what was meant; else empty.
+// The candidate nearest to `word` but for case, if near enough to be what was meant; else empty.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace headrace::config

@@ -43,6 +43,15 @@ void skip_line_and_block(Lexer& lexer) {
 
 }  // namespace
 
+base::Result<std::string> read_config_file(const std::filesystem::path& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return base::fail_errno(fmt::format("open {}", path.string()));
+  // A pipe or device would block us, or never end.
+  if (!S_ISREG(status.st_mode))
+    return base::fail(base::ErrorKind::refused, fmt::format("{} is not a regular file", path.string()));
+  return base::read_file(path, kFileLimitBytes);
+}
+
 Parser::Parser(Settings& settings, Report& report, std::filesystem::path directory,
                std::span<const Override> overrides)
     : settings_(settings), report_(report), directory_(std::move(directory)), overrides_(overrides) {
@@ -53,7 +62,7 @@ void Parser::read_file(const std::filesystem::path& path, bool optional, bool si
   const Position where{path.string(), 0, 0};
   struct stat status{};
   if (optional && ::stat(path.c_str(), &status) != 0 && errno == ENOENT) return;
-  auto text = base::read_file(path, kFileLimitBytes);
+  auto text = read_config_file(path);
   if (!text) {
     report_.error(where, text.error().what());
     return;
@@ -156,7 +165,7 @@ void Parser::include(Lexer& lexer, const Position& where) {
     return;
   }
   const std::filesystem::path path = directory_ / name.text;
-  auto text = base::read_file(path, kFileLimitBytes);
+  auto text = read_config_file(path);
   if (!text) {
     report_.error(name.where, text.error().what());
     return;

@@ -22,6 +22,9 @@ inline constexpr int kIncludeDepthLimit = 16;
 inline constexpr int kIncludeCountLimit = 1000;
 inline constexpr size_t kFileLimitBytes = 16U << 20U;
 
+// A configuration file's text. Refused unless it is a regular file of at most kFileLimitBytes.
+base::Result<std::string> read_config_file(const std::filesystem::path& path);
+
 class Parser {
  public:
   // `settings` gets the built-in blocks first. `directory` is where relative includes are looked up.

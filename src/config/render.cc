@@ -195,7 +195,8 @@ void append_block(const Settings& settings, const Block& block, std::string_view
 
 bool is_supported(const Option& option, const std::string& value) {
   if (option.support != Support::no) return true;
-  const bool can_be_empty = option.type == Type::text || option.type == Type::reference;
+  const bool can_be_empty =
+      option.type == Type::text || option.type == Type::column_spec || option.type == Type::reference;
   if (value.empty() && can_be_empty) return true;
   std::string_view rest = option.supported;
   while (!rest.empty()) {
@@ -253,32 +254,68 @@ std::optional<std::vector<std::string>> block_names(const Settings& settings, st
   return names;
 }
 
-std::vector<NotHonoured> not_honoured(const Settings& settings) {
-  std::vector<NotHonoured> list;
-  // A value inherited is reported once, where it is written.
-  std::set<std::string> seen;
-  const auto look = [&](const Block& block) {
+namespace {
+
+// Gathers what is not acted on; a value inherited is reported once, where it is written.
+class NotHonouredList {
+ public:
+  explicit NotHonouredList(const Settings& settings) : settings_(settings) {}
+
+  void add_set(const Block& block) {
     for (const auto& [name, value] : block.values) {
-      if (!value.set || block.built_in) continue;
       const Option* option = find_option(block.section, name);
-      if (option == nullptr) continue;
-      const std::string text = rendered(settings, block, *option, Style::bare).value_or("");
-      if (is_supported(*option, text)) continue;
-      if (!seen.insert(fmt::format("{}:{}:{}", value.where.text(), value.where.column, name)).second)
-        continue;
-      std::string parameter = lower(name);
-      if (&block != &settings.global)
-        parameter = fmt::format("{}:{}:{}", name_of(block.section), block.name, parameter);
-      list.push_back({value.where, std::move(parameter), text});
+      if (value.set && !block.built_in && option != nullptr) add(block, *option, value.where);
     }
-  };
-  look(settings.global);
-  for (const Block& block : settings.blocks) look(block);
-  std::sort(list.begin(), list.end(), [](const NotHonoured& a, const NotHonoured& b) {
-    return std::tie(a.where.file, a.where.line, a.parameter) <
-           std::tie(b.where.file, b.where.line, b.parameter);
-  });
-  return list;
+  }
+
+  // Defaults that are not acted on either, of a dumptype in use.
+  void add_defaults(const Block& block, const Position& where) {
+    for (const Option& option : options()) {
+      if (!option.in(block.section) || option.supported.empty()) continue;
+      const Value* value = block.find(option.name);
+      if (value == nullptr || !value->set || block.built_in) add(block, option, where);
+    }
+  }
+
+  std::vector<NotHonoured> sorted() && {
+    std::sort(list_.begin(), list_.end(), [](const NotHonoured& a, const NotHonoured& b) {
+      return std::tie(a.where.file, a.where.line, a.parameter) <
+             std::tie(b.where.file, b.where.line, b.parameter);
+    });
+    return std::move(list_);
+  }
+
+ private:
+  void add(const Block& block, const Option& option, const Position& where) {
+    const std::string text = rendered(settings_, block, option, Style::bare).value_or("");
+    if (is_supported(option, text)) return;
+    if (!seen_.insert(fmt::format("{}:{}:{}", where.text(), where.column, option.name)).second) return;
+    std::string parameter = lower(option.name);
+    if (block.section != Section::global && block.section != Section::client)
+      parameter = fmt::format("{}:{}:{}", name_of(block.section), block.name, parameter);
+    list_.push_back({where, std::move(parameter), text});
+  }
+
+  const Settings& settings_;
+  std::vector<NotHonoured> list_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace
+
+std::vector<NotHonoured> not_honoured(const Settings& settings) {
+  NotHonouredList list(settings);
+  list.add_set(settings.global);
+  for (const Block& block : settings.blocks) list.add_set(block);
+  return std::move(list).sorted();
+}
+
+std::vector<NotHonoured> not_honoured_in_use(const Settings& settings, const Block& dumptype, bool with_set,
+                                             const Position& where) {
+  NotHonouredList list(settings);
+  if (with_set) list.add_set(dumptype);
+  list.add_defaults(dumptype, where);
+  return std::move(list).sorted();
 }
 
 }  // namespace headrace::config

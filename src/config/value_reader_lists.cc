@@ -196,6 +196,9 @@ std::optional<Data> ValueReader::vaults(const Data& current) {
     const auto days = number(false);
     if (!days) return std::nullopt;
     vault.days = *days;
+    const auto before = std::find_if(list.begin(), list.end(),
+                                     [&](const Vault& other) { return other.storage == vault.storage; });
+    if (before != list.end()) list.erase(before);
     list.push_back(std::move(vault));
   } while (!lexer_.peek().ends_line());
   return Data(std::move(list));
