@@ -22,8 +22,10 @@ struct ArchiverSinks {
 };
 
 struct ArchiverOutcome {
-  std::optional<uint64_t> size_kib;  // of the dump, before compression; unknown when the program did not say
-  std::string failure;               // empty: the dump is good as far as the program knows
+  std::optional<uint64_t>
+      size_kib;               // of the dump, before compression; nothing when the program told MESG itself
+  std::string failure;        // empty: the dump is good as far as the program knows
+  bool failure_told = false;  // the program told MESG itself
 };
 
 class Archiver {

@@ -51,10 +51,6 @@ base::Result<> apply_amgtar(const std::vector<wire::Property>& properties, TarPl
 
 }  // namespace
 
-bool is_tar_program(const wire::Dle& dle) {
-  return dle.program == "GNUTAR" || (dle.program == "APPLICATION" && dle.application.plugin == "amgtar");
-}
-
 base::Result<TarPlan> plan_tar(const ClientContext& context, const ClientRequest& request,
                                const wire::Dle& dle, TarPurpose purpose) {
   TarPlan plan;

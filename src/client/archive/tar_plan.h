@@ -31,11 +31,8 @@ struct TarPlan {
   TarRights rights;
 };
 
-// Whether the DLE is one that tar_plan plans: GNUTAR, or amgtar where it is ours to run (see
-// plugin_path in application_api.h for the others).
-bool is_tar_program(const wire::Dle& dle);
-
-// Errors (refused) are sentences for the operator, amgtar's own where it has one.
+// For a DLE of which archiver_of says that we run tar. Errors (refused) are sentences for the operator,
+// amgtar's own where it has one.
 base::Result<TarPlan> plan_tar(const ClientContext& context, const ClientRequest& request,
                                const wire::Dle& dle, TarPurpose purpose);
 

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "client/archive/archiver_choice.h"
 #include "client/archive/tar_archiver.h"
 #include "client/archive/tar_plan.h"
+#include "client/backup/plugin_job.h"
 #include "compat/amandates.h"
 #include "flow/alive.h"
 #include "wire/sendbackup.h"
@@ -11,32 +13,12 @@
 namespace headrace::client {
 namespace {
 
-// What undoes the client's compression, for the command that restores.
-std::string decompressor(const ClientPaths& paths, const wire::Dle& dle) {
-  const bool gzip = dle.compress == wire::Compress::fast || dle.compress == wire::Compress::best;
-  return gzip ? fmt::format("{} -dc |", paths.gzip.native()) : "";
-}
-
-// The part of the announcement that is about filters, and its end is the caller's.
-std::string suffix_line(const wire::Dle& dle) {
-  const bool gzip = dle.compress == wire::Compress::fast || dle.compress == wire::Compress::best;
-  return gzip ? wire::mesg_info("COMPRESS_SUFFIX", ".gz") : "";
-}
-
 std::string gnutar_announcement(const ClientContext& context, const ClientRequest& request,
                                 const wire::Dle& dle, const std::string& tar) {
   return wire::mesg_start(request.hostname, dle.disk, dle.levels.front().level) +
          wire::mesg_info("BACKUP", tar) +
          wire::mesg_info("RECOVER_CMD",
                          fmt::format("{}{} -xpGf - ...", decompressor(context.paths, dle), tar)) +
-         suffix_line(dle);
-}
-
-std::string application_announcement(const ClientContext& context, const wire::Dle& dle) {
-  const std::string program = (context.paths.application_dir / dle.application.plugin).native();
-  return wire::mesg_info("BACKUP", "APPLICATION") + wire::mesg_info("APPLICATION", dle.application.plugin) +
-         wire::mesg_info("RECOVER_CMD", fmt::format("{}{} restore [./file-to-restore]+",
-                                                    decompressor(context.paths, dle), program)) +
          suffix_line(dle);
 }
 
@@ -53,7 +35,7 @@ class TarJob : public DumpJob {
     work_->plan = std::move(plan);
     work_->amandates = request.config.amandates;
     work_->date = {dle.disk, dle.levels.front().level, loop_.clock().wall_seconds()};
-    announcement_ = is_amgtar() ? application_announcement(context, dle)
+    announcement_ = is_amgtar() ? application_announcement(context.paths, dle)
                                 : gnutar_announcement(context, request, dle, work_->plan.command.tar);
   }
 
@@ -136,6 +118,11 @@ class TarJob : public DumpJob {
   flow::Alive alive_;
 };
 
+// A sentence as it stands in a reply.
+std::unexpected<base::Error> bracketed(const base::Error& error) {
+  return base::fail(error.kind(), fmt::format("[{}]", error.what()));
+}
+
 }  // namespace
 
 std::vector<FilterCommand> filters_of(const ClientPaths& paths, const wire::Dle& dle) {
@@ -155,20 +142,21 @@ std::vector<FilterCommand> filters_of(const ClientPaths& paths, const wire::Dle&
 base::Result<std::unique_ptr<DumpJob>> make_dump_job(const ClientContext& context,
                                                      const ClientRequest& request) {
   const wire::Dle& dle = request.wire.dles.front();
-  if (is_tar_program(dle)) {
-    auto plan = plan_tar(context, request, dle, TarPurpose::dump);
-    if (!plan) return base::fail(base::ErrorKind::refused, fmt::format("[{}]", plan.error().what()));
-    return std::make_unique<TarJob>(context, request, std::move(*plan));
-  }
-  if (dle.program == "APPLICATION") {
+  auto program = archiver_of(context, dle);
+  if (!program && dle.program == "APPLICATION") return bracketed(program.error());
+  if (!program) {
+    // Amanda's own sentence.
     return base::fail(
-        base::ErrorKind::unsupported,
-        fmt::format("[application {} is not supported by this client]", dle.application.plugin));
+        base::ErrorKind::refused,
+        fmt::format("service sendbackup: sendbackup: ERROR [sendbackup: unknown program {}]", dle.program));
   }
-  // Amanda's own sentence.
-  return base::fail(
-      base::ErrorKind::refused,
-      fmt::format("service sendbackup: sendbackup: ERROR [sendbackup: unknown program {}]", dle.program));
+  if (program->plugin) {
+    auto job = make_plugin_job(context, request, *program->plugin);
+    return job ? std::move(job) : bracketed(job.error());
+  }
+  auto plan = plan_tar(context, request, dle, TarPurpose::dump);
+  if (!plan) return bracketed(plan.error());
+  return std::make_unique<TarJob>(context, request, std::move(*plan));
 }
 
 }  // namespace headrace::client

@@ -142,7 +142,11 @@ class Sendbackup : public exchange::Service {
 
   void both_ended() {
     if (!archiver_outcome_ || !data_outcome_ || !*data_outcome_) return;
-    if (!archiver_outcome_->failure.empty()) return fail(archiver_outcome_->failure);
+    if (!archiver_outcome_->failure.empty()) {
+      if (!archiver_outcome_->failure_told) return fail(archiver_outcome_->failure);
+      tell_suppressed();
+      return close();
+    }
     state_ = State::recording;
     job_->record([this](const std::vector<std::string>& notes) {
       if (state_ != State::recording) return;
@@ -152,7 +156,8 @@ class Sendbackup : public exchange::Service {
   }
 
   void conclude() {
-    const std::string size = fmt::format("sendbackup: size {}\n", archiver_outcome_->size_kib.value_or(0));
+    const auto& size_kib = archiver_outcome_->size_kib;
+    const std::string size = size_kib ? fmt::format("sendbackup: size {}\n", *size_kib) : "";
     const DataOutcome& data = **data_outcome_;
     tell_suppressed();
     if (job_->size_comes_first()) put(size);

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "client/archive/archiver_choice.h"
 #include "client/archive/tar_plan.h"
 #include "client/backup/dump_job.h"
 #include "compat/exclude_lists.h"
@@ -222,10 +223,10 @@ CheckMessages check_auth(const exchange::ServiceRequest& call, const ClientReque
 CheckMessages check_dle(const ClientContext& context, const ClientRequest& request, const wire::Dle& dle) {
   CheckMessages out;
   if (auto missing = unsupported(dle)) return unsupported_dle(request, dle, *missing);
-  if (!is_tar_program(dle)) {
-    return unsupported_dle(request, dle,
-                           fmt::format("program {} is not supported by this client", dle.program));
-  }
+  auto program = archiver_of(context, dle);
+  if (!program) return unsupported_dle(request, dle, program.error().what());
+  // An application checks for itself: see PluginCheck.
+  if (program->plugin) return out;
   auto plan = plan_tar(context, request, dle, TarPurpose::dump);
   if (!plan) return unsupported_dle(request, dle, plan.error().what());
   check_lists(*plan, out);

@@ -1,6 +1,8 @@
 #include "client/check/selfcheck.h"
 
+#include "client/archive/archiver_choice.h"
 #include "client/check/checks.h"
+#include "client/check/plugin_check.h"
 #include "flow/alive.h"
 
 namespace headrace::client {
@@ -16,11 +18,11 @@ class Selfcheck : public exchange::Service {
     auto request = read_request(context_, call_.request(), wire::DleFor::selfcheck);
     if (!request) return refuse(request.error().what());
     // Shared with the worker, which may outlive this service; the context outlives both.
-    auto work = std::make_shared<Work>(std::move(*request), call_.request(), CheckMessages());
+    work_ = std::make_shared<Work>(std::move(*request), call_.request(), CheckMessages());
     context_.loop.offload(
-        context_.loop.new_lane(), [work, &context = context_] { check(context, *work); },
-        [this, work, alive = alive_.ref()] {
-          if (!alive.expired()) answer(work->messages, work->request.peer, work->request.hostname);
+        context_.loop.new_lane(), [work = work_, &context = context_] { check(context, *work); },
+        [this, alive = alive_.ref()] {
+          if (!alive.expired()) ask_next_plugin(0);
         });
   }
 
@@ -44,6 +46,21 @@ class Selfcheck : public exchange::Service {
     add(check_host(context, work.request));
   }
 
+  // The applications of the DLEs from `at` on, one after the other.
+  void ask_next_plugin(size_t at) {
+    for (; at < work_->request.wire.dles.size(); ++at) {
+      const wire::Dle& dle = work_->request.wire.dles[at];
+      auto program = archiver_of(context_, dle);
+      if (!program || !program->plugin) continue;
+      plugin_ = std::make_unique<PluginCheck>(context_.loop, work_->request, dle, *program->plugin);
+      return plugin_->start([this, at](CheckMessages messages) {
+        work_->messages.insert(work_->messages.end(), messages.begin(), messages.end());
+        ask_next_plugin(at + 1);
+      });
+    }
+    answer(work_->messages, work_->request.peer, work_->request.hostname);
+  }
+
   void refuse(std::string text) {
     if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
     CheckMessages messages = describe_host(context_.hostname);
@@ -58,6 +75,8 @@ class Selfcheck : public exchange::Service {
 
   const ClientContext& context_;
   exchange::ServiceCall& call_;
+  std::shared_ptr<Work> work_;
+  std::unique_ptr<PluginCheck> plugin_;
   flow::Alive alive_;
 };
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
-#include <fmt/format.h>
-
+#include "client/archive/archiver_choice.h"
+#include "client/estimate/plugin_estimate.h"
 #include "client/estimate/tar_estimate.h"
 #include "flow/alive.h"
 #include "wire/sendsize.h"
@@ -32,6 +32,12 @@ Division divide(const wire::Dle& dle) {
     (theirs ? out.servers : out.ours).push_back(level.level);
   }
   return out;
+}
+
+bool first_is_calcsize(const wire::Dle& dle) {
+  const auto ours = std::ranges::find_if(
+      dle.estimates, [](wire::EstimateMethod m) { return m != wire::EstimateMethod::server; });
+  return ours != dle.estimates.end() && *ours == wire::EstimateMethod::calcsize;
 }
 
 // One entry a disk: the levels of later entries of the same disk go to the first.
@@ -70,7 +76,7 @@ class Sendsize : public exchange::Service {
   struct Job {
     std::string disk;
     int spindle = -1;
-    std::unique_ptr<TarEstimate> estimate;
+    std::unique_ptr<Estimator> estimate;
     bool running = false;
   };
 
@@ -78,24 +84,33 @@ class Sendsize : public exchange::Service {
     const Division levels = divide(dle);
     for (int level : levels.servers) note(dle.disk, level, wire::kNoEstimate);
     if (levels.ours.empty()) return;
-    auto plan = plan_of(dle);
-    if (!plan) {
-      for (int level : levels.ours) note(dle.disk, level, std::unexpected(plan.error()));
+    auto estimator = estimator_of(dle, levels.ours);
+    if (!estimator) {
+      for (int level : levels.ours) note(dle.disk, level, std::unexpected(estimator.error()));
       return;
     }
     auto job = std::make_unique<Job>();
     job->disk = dle.disk;
     job->spindle = dle.spindle;
-    job->estimate =
-        std::make_unique<TarEstimate>(context_, std::move(*plan), levels.ours, request_->wire.options.config);
+    job->estimate = std::move(*estimator);
     jobs_.push_back(std::move(job));
   }
 
-  base::Result<TarPlan> plan_of(const wire::Dle& dle) const {
+  base::Result<std::unique_ptr<Estimator>> estimator_of(const wire::Dle& dle,
+                                                        const std::vector<int>& levels) {
     if (auto missing = unsupported(dle)) return base::fail(base::ErrorKind::unsupported, *missing);
-    if (is_tar_program(dle)) return plan_tar(context_, *request_, dle, TarPurpose::estimate);
-    return base::fail(base::ErrorKind::unsupported,
-                      fmt::format("program {} is not supported by this client", dle.program));
+    auto program = archiver_of(context_, dle);
+    if (!program) return std::unexpected(std::move(program).error());
+    if (program->plugin) {
+      auto properties = application_properties(dle, request_->config);
+      if (!properties) return std::unexpected(std::move(properties).error());
+      PluginEstimate::Setup setup{*program->plugin, dle, std::move(*properties), levels,
+                                  first_is_calcsize(dle)};
+      return std::make_unique<PluginEstimate>(context_.loop, *request_, std::move(setup));
+    }
+    auto plan = plan_tar(context_, *request_, dle, TarPurpose::estimate);
+    if (!plan) return std::unexpected(std::move(plan).error());
+    return std::make_unique<TarEstimate>(context_, std::move(*plan), levels, request_->wire.options.config);
   }
 
   bool spindle_is_busy(int spindle) const {

@@ -12,23 +12,21 @@
 
 #include "base/error.h"
 #include "client/archive/tar_plan.h"
+#include "client/estimate/estimator.h"
 #include "flow/alive.h"
 #include "flow/lines.h"
 #include "loop/process.h"
 
 namespace headrace::client {
 
-class TarEstimate {
+class TarEstimate : public Estimator {
  public:
-  // The size in KiB, or why there is none: a sentence.
-  using Each = std::move_only_function<void(int level, base::Result<int64_t> kib)>;
   TarEstimate(const ClientContext& context, TarPlan plan, std::vector<int> levels, std::string config_name);
-  ~TarEstimate();
+  ~TarEstimate() override;
   TarEstimate(const TarEstimate&) = delete;
   TarEstimate& operator=(const TarEstimate&) = delete;
 
-  // `each` comes once a level, in their order, later; then `done`.
-  void start(Each each, std::move_only_function<void()> done);
+  void start(Each each, std::move_only_function<void()> done) override;
 
  private:
   // What the worker makes; shared with it, since the estimate may be given up meanwhile.
