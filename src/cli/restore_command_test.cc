@@ -1,0 +1,144 @@
+#include "cli/restore_command.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "cli/find_command.h"
+
+namespace headrace::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What real Amanda left after two runs, under a configuration of ours.
+class RestoreCommand : public ::testing::Test {
+ protected:
+  RestoreCommand() {
+    char name[] = "/tmp/headrace-restore-XXXXXX";
+    root = ::mkdtemp(name);
+    fs::copy(fs::path(HEADRACE_TEST_DATA) / "compat/lab", root,
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    std::string text = base::read_file(root / "amanda.conf").value_or("");
+    for (const auto& [from, to] :
+         {std::pair<std::string, std::string>{"/tmp/lab/med/state/", root.string() + "/"},
+          {"/tmp/lab/med/", root.string() + "/"},
+          {"/etc/amanda/lab/", root.string() + "/"}}) {
+      for (size_t at; (at = text.find(from)) != std::string::npos;) text.replace(at, from.size(), to);
+    }
+    std::ofstream(root / "amanda.conf") << text;
+    options.config = root.string();
+    options.host = "client.lab";
+    options.disk = "/tmp/lab/med/data1";
+    options.to = (root / "out").string();
+  }
+  ~RestoreCommand() override { fs::remove_all(root); }
+
+  // Runs it, keeping what it printed.
+  int run() {
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    const int status = restore(options);
+    out = ::testing::internal::GetCapturedStdout();
+    err = ::testing::internal::GetCapturedStderr();
+    return status;
+  }
+  fs::path root;
+  RestoreOptions options;
+  std::string out, err;
+};
+
+TEST_F(RestoreCommand, RestoresAndSaysFromWhere) {
+  EXPECT_EQ(run(), 0) << err;
+  EXPECT_EQ(base::read_file(root / "out/f1.txt").value_or(""), "file 1\nmore\n");
+  EXPECT_NE(out.find("Reading file 2 of volume VTAPE-001 (2026-11-23 01:31:59 level 0)\n"), std::string::npos)
+      << out;
+  EXPECT_NE(out.find("as of 2026-11-23 01:32:08 into " + options.to + ": 2 dumps, "), std::string::npos)
+      << out;
+  EXPECT_NE(out.find("All checksums are right."), std::string::npos);
+}
+
+TEST_F(RestoreCommand, TimesInSeveralForms) {
+  for (const char* at : {"20261123013200", "2026-11-23 01:32:00", "2026-11-23T01:31"}) {
+    options.at = at;
+    options.to = (root / "out" / at).string();
+    EXPECT_EQ(run(), 0) << at << err;
+    EXPECT_FALSE(fs::exists(root / "out" / at / "new.txt")) << at;
+  }
+  options.at = "20261123";
+  options.to = (root / "day").string();
+  EXPECT_EQ(run(), 0) << err;
+  EXPECT_TRUE(fs::exists(root / "day/new.txt")) << "a day means its end";
+  for (const char* at : {"yesterday", "2026", "20261399"}) {
+    options.at = at;
+    EXPECT_EQ(run(), 1) << at;
+  }
+}
+
+TEST_F(RestoreCommand, DamageIsExitStatusTwo) {
+  const fs::path part = root / "vtapes/slot1/00002.client.lab._tmp_lab_med_data1.0";
+  fs::resize_file(part, fs::file_size(part) - 512);
+  EXPECT_EQ(run(), 2);
+  EXPECT_NE(err.find("DAMAGED: file 2 of volume VTAPE-001"), std::string::npos) << err;
+  EXPECT_NE(err.find("do not trust what is in " + options.to), std::string::npos) << err;
+  EXPECT_EQ(out.find("Restored"), std::string::npos) << out;
+}
+
+TEST_F(RestoreCommand, UsageIsExitStatusOne) {
+  fs::create_directories(root / "out");
+  std::ofstream(root / "out/mine") << "x";
+  EXPECT_EQ(run(), 1);
+  EXPECT_NE(err.find("--into-existing"), std::string::npos) << err;
+  options.to.clear();
+  EXPECT_EQ(run(), 1) << "nowhere to";
+  options.to = "/tmp/x";
+  options.level = 0;
+  EXPECT_EQ(run(), 1) << "--level without --stdout";
+  options.level.reset();
+  options.config = (root / "nosuch").string();
+  EXPECT_EQ(run(), 1);
+}
+
+TEST_F(RestoreCommand, UnknownDiskIsExitStatusTwo) {
+  options.disk = "/nosuch";
+  EXPECT_EQ(run(), 2);
+  EXPECT_NE(err.find("there are dumps of that host's disks"), std::string::npos) << err;
+  EXPECT_FALSE(fs::exists(options.to));
+}
+
+TEST_F(RestoreCommand, ForPrograms) {
+  options.json = true;
+  EXPECT_EQ(run(), 0) << err;
+  const auto json = nlohmann::json::parse(out);
+  EXPECT_EQ(json["restored"], true);
+  EXPECT_EQ(json["images"].size(), 2U);
+  EXPECT_EQ(json["images"][1]["storage"], "HOLDING");
+  EXPECT_EQ(json["native_bytes"], 20480);
+}
+
+TEST_F(RestoreCommand, ArchiveOnStandardOutput) {
+  options.to.clear();
+  options.to_stdout = true;
+  options.level = 0;
+  EXPECT_EQ(run(), 0) << err;
+  EXPECT_EQ(
+      out,
+      base::read_file(root / "vtapes/slot1/00002.client.lab._tmp_lab_med_data1.0").value().substr(32768));
+}
+
+TEST_F(RestoreCommand, FindListsWhatThereIs) {
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(find({.config = root.string(), .host = {}, .disks = {}, .json = true, .overrides = {}}), 0);
+  const auto json = nlohmann::json::parse(::testing::internal::GetCapturedStdout());
+  ASSERT_EQ(json.size(), 4U);
+  EXPECT_EQ(json[0]["place"], "VTAPE-001");
+  EXPECT_EQ(json[1]["storage"], "HOLDING");
+  EXPECT_EQ(json[1]["status"], "OK");
+}
+
+}  // namespace
+}  // namespace headrace::cli
