@@ -76,6 +76,22 @@ Result<loop::Address> address_of(const std::string& text) {
   return loop::Address::parse(host.empty() ? "0.0.0.0" : host, static_cast<uint16_t>(port));
 }
 
+// "amdump" stands for the four services of a backup client; without words these are what is offered. The
+// recovery services, which inetd lines of servers name too, are not a client's and are left out.
+std::set<std::string> offered(const std::vector<std::string>& words) {
+  const auto all = client::all_services();
+  if (words.empty()) return all;
+  std::set<std::string> services;
+  for (const auto& word : words) {
+    if (word == "amdump") {
+      services.insert(all.begin(), all.end());
+    } else if (all.contains(word)) {
+      services.insert(word);
+    }
+  }
+  return services;
+}
+
 class Server {
  public:
   Server(loop::Loop& loop, const ClientOptions& options, auth::Authorizer& authorizer,
@@ -230,8 +246,7 @@ int client(const ClientOptions& options) {
   auto authorizer = client::make_authorizer(*loop, std::move(*rules));
   int status = 0;
   {
-    Server server(*loop, options, *authorizer,
-                  client::make_factory(context, {options.services.begin(), options.services.end()}));
+    Server server(*loop, options, *authorizer, client::make_factory(context, offered(options.services)));
     if (auto begun = begin(server, options); !begun) {
       fmt::print(stderr, "headrace client: {}\n", begun.error().what());
       return 1;

@@ -1,12 +1,243 @@
 #include "cli/run.h"
 
-#include <cstdio>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+#include "cli/check_command.h"
+#include "cli/client_command.h"
+#include "cli/config_command.h"
+#include "cli/dump_command.h"
+#include "cli/find_command.h"
+#include "cli/label_command.h"
+#include "cli/restore_command.h"
 
 namespace headrace::cli {
 
-int run(int, char**) {
-  std::fputs("headrace " HEADRACE_VERSION "\n", stdout);
-  return 0;
+namespace {
+
+// Filled by the parser, read by the chosen command.
+struct Arguments {
+  std::string config;
+  std::vector<std::string> overrides;
+  std::vector<std::string> words;
+  bool json = false;
+  std::string key;
+  bool list = false;
+  std::vector<std::string> disks;
+  ClientOptions client;
+  CheckOptions check;
+  DumpOptions dump;
+  RestoreOptions restore;
+  FindOptions find;
+  std::string label;
+  std::optional<int> slot;
+  bool force = false;
+};
+
+// Each command sets this; run after parsing, so that a command may exit with any status.
+using Chosen = std::function<int()>;
+
+void add_config_argument(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option("CONFIG", arguments.config,
+                  "Configuration directory, or a name under /etc/headrace or /etc/amanda")
+      ->required();
+  command.add_option("-o", arguments.overrides, "Override a parameter: -o KEY=VALUE (repeatable)")
+      ->allow_extra_args(false);
+}
+
+void add_json(CLI::App& command, Arguments& arguments) {
+  command.add_flag("--json", arguments.json, "Print facts as JSON");
+}
+
+void add_client(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto& options = arguments.client;
+  auto* command = app.add_subcommand("client", "Serve backups of this machine (amandad)");
+  command->add_option("--listen", options.listen,
+                      "ADDRESS:PORT to listen on (repeatable; default 0.0.0.0:10080)");
+  command->add_option("--auth", options.auth, "How servers reach us: bsdtcp or local")->capture_default_str();
+  command->add_option("--user", options.user, "The dump user, whose .amandahosts counts")
+      ->capture_default_str();
+  command->add_option("--amandahosts", options.amandahosts, "Another file than the dump user's .amandahosts");
+  command->add_option("--config-dir", options.config_dir, "Where amanda-client.conf is")
+      ->capture_default_str();
+  command->add_option("--gnutar", options.gnutar, "GNU tar")->capture_default_str();
+  command->add_option("--tmp-dir", options.tmp_dir, "For exclude and include lists")->capture_default_str();
+  command->add_flag("--stay", options.stay, "Do not end when idle, even if inetd started us");
+  command->add_option("SERVICE", options.services,
+                      "Services to offer (default: noop selfcheck sendsize sendbackup)");
+  command->footer(
+      "Examples:\n"
+      "  headrace client                          listen on port 10080\n"
+      "  headrace client --listen 127.0.0.1:10081 --amandahosts ./amandahosts\n"
+      "  xinetd: server = /usr/bin/headrace, server_args = client");
+  command->callback([&] { chosen = [&] { return client(arguments.client); }; });
+}
+
+void add_config(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto* command = app.add_subcommand("config", "Check and show configurations (amgetconf)");
+  command->require_subcommand(1);
+  auto* check = command->add_subcommand("check", "List mistakes, and what is set but not acted on yet");
+  add_config_argument(*check, arguments);
+  add_json(*check, arguments);
+  check->callback(
+      [&] { chosen = [&] { return config_check(arguments.config, arguments.json, arguments.overrides); }; });
+  auto* get = command->add_subcommand("get", "Print one parameter");
+  add_config_argument(*get, arguments);
+  get->add_option("KEY", arguments.key, "\"org\", \"tapetype:NAME:length\" …")->required();
+  get->add_flag("--list", arguments.list, "KEY is a type (dumptype, tapetype …): list its blocks");
+  add_json(*get, arguments);
+  get->callback([&] {
+    chosen = [&] {
+      return config_get(arguments.config, arguments.key, arguments.list, arguments.json, arguments.overrides);
+    };
+  });
+  auto* show = command->add_subcommand("show", "Print the whole configuration");
+  add_config_argument(*show, arguments);
+  show->callback([&] { chosen = [&] { return config_show(arguments.config, arguments.overrides); }; });
+}
+
+void add_check(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto* command = app.add_subcommand("check", "Check server, volume and clients before a run (amcheck)");
+  add_config_argument(*command, arguments);
+  add_json(*command, arguments);
+  command->add_option("HOST", arguments.disks, "HOST [DISK…] …: only these (match expressions)");
+  static constexpr const char* kNoClients = "Leave the clients out (amcheck -s)";
+  command->add_flag("--no-clients{false}", arguments.check.clients, kNoClients);
+  command->add_flag("--no-server{false}", arguments.check.server, "Only the clients (amcheck -c)");
+  command->add_flag("--verbose", arguments.check.verbose, "Also what is in order on the clients");
+  command->footer(
+      "Examples:\n  headrace check daily\n  headrace check ./conf client.example --json\n"
+      "Exit status: 0 no problem, 1 at least one.");
+  command->callback([&] {
+    chosen = [&] {
+      arguments.check.config = arguments.config;
+      arguments.check.disks = arguments.disks;
+      arguments.check.overrides = arguments.overrides;
+      arguments.check.json = arguments.json;
+      return check(arguments.check);
+    };
+  });
+}
+
+void add_dump(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto* command = app.add_subcommand("dump", "Back up tonight's disks (amdump)");
+  add_config_argument(*command, arguments);
+  command->add_option("HOST", arguments.disks, "HOST [DISK…] …: only these (match expressions)");
+  command->add_flag("--quiet,-q", arguments.dump.quiet, "No progress");
+  command->add_flag("--json", arguments.json, "Print the report as JSON at the end");
+  command->footer(
+      "Examples:\n  headrace dump daily\n  headrace dump daily fileserver /home\n"
+      "Exit status: 0 all went well, 1 usage, configuration or an error of the run; else a sum of\n"
+      "2 strange messages, 4 a dump failed, 8 a disk has no result, 16 trouble with volumes.");
+  command->callback([&] {
+    chosen = [&] {
+      arguments.dump.config = arguments.config;
+      arguments.dump.disks = arguments.disks;
+      arguments.dump.overrides = arguments.overrides;
+      arguments.dump.json = arguments.json;
+      return dump(arguments.dump);
+    };
+  });
+}
+
+void add_label(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto* command = app.add_subcommand("label", "Label a volume (amlabel)");
+  add_config_argument(*command, arguments);
+  command->add_option("LABEL", arguments.label, "Label (default: the next one of autolabel)");
+  command->add_option("--slot", arguments.slot, "Slot (default: the current one)");
+  command->add_flag("--force,-f", arguments.force, "Also a volume that has a label or data");
+  add_json(*command, arguments);
+  command->footer("Examples:\n  headrace label daily DAILY-007 --slot 7\n  headrace label daily");
+  command->callback([&] {
+    chosen = [&] {
+      return label_volume(arguments.config, arguments.label, arguments.slot, arguments.force, arguments.json,
+                          arguments.overrides);
+    };
+  });
+}
+
+void add_restore(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto& options = arguments.restore;
+  auto* command =
+      app.add_subcommand("restore", "Give back a disk, a dump or some paths (amrecover, amfetchdump)");
+  add_config_argument(*command, arguments);
+  command->add_option("HOST", options.host, "Host as in the disklist")->required();
+  command->add_option("DISK", options.disk, "Disk as in the disklist")->required();
+  auto* to = command->add_option("--to", options.to, "Directory to restore into (must be empty)");
+  command->add_flag("--stdout", options.to_stdout, "Write the archive of one dump to standard output")
+      ->excludes(to);
+  command->add_option("--level", options.level, "With --stdout: the newest dump of this level");
+  command->add_option("--at", options.at, "As it was then: 20261123, 20261123013159, \"2026-11-23 01:31\"");
+  command->add_flag("--into-existing", options.into_existing, "DIR may have something in it");
+  command->add_option("PATH", options.paths, "Only these, relative to the disk");
+  add_json(*command, arguments);
+  command->footer(
+      "Examples:\n  headrace restore daily fileserver /home --to /restore\n"
+      "  headrace restore daily fileserver /home --to /restore --at 20261120 ann/thesis\n"
+      "  headrace restore daily fileserver /home --stdout --level 0 | tar -tf -\n"
+      "Exit status: 0 restored and checked, 1 usage or configuration, 2 failed or damaged.");
+  command->callback([&] {
+    chosen = [&] {
+      if (options.to.empty() && !options.to_stdout) {
+        fmt::print(stderr, "headrace restore: say where to: --to DIR or --stdout\n");
+        return 1;
+      }
+      options.config = arguments.config;
+      options.overrides = arguments.overrides;
+      options.json = arguments.json;
+      return restore(options);
+    };
+  });
+}
+
+void add_find(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto* command = app.add_subcommand("find", "List the dumps there are and where (amadmin find)");
+  add_config_argument(*command, arguments);
+  command->add_option("HOST", arguments.find.host, "Only this host");
+  command->add_option("DISK", arguments.find.disks, "Only these disks");
+  add_json(*command, arguments);
+  command->footer("Example:\n  headrace find daily fileserver");
+  command->callback([&] {
+    chosen = [&] {
+      arguments.find.config = arguments.config;
+      arguments.find.overrides = arguments.overrides;
+      arguments.find.json = arguments.json;
+      return find(arguments.find);
+    };
+  });
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  const std::string name = std::filesystem::path(argc > 0 ? argv[0] : "headrace").filename();
+  if (name == "amandad") return amandad(argc, argv);
+
+  CLI::App app{"Network backup, compatible with Amanda 3.5 at either end.", "headrace"};
+  app.set_version_flag("--version", "headrace " HEADRACE_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit status: 0 all went well, 1 usage or configuration; others: headrace(8).\n"
+      "\"headrace COMMAND --help\" shows examples.");
+  Arguments arguments;
+  Chosen chosen;
+  add_client(app, arguments, chosen);
+  add_config(app, arguments, chosen);
+  add_check(app, arguments, chosen);
+  add_dump(app, arguments, chosen);
+  add_label(app, arguments, chosen);
+  add_restore(app, arguments, chosen);
+  add_find(app, arguments, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" with status 0; a wrong usage is 1 whatever the parser calls it.
+    return app.exit(error) == 0 ? 0 : 1;
+  }
+  return chosen();
 }
 
 }  // namespace headrace::cli

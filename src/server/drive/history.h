@@ -1,0 +1,40 @@
+// Keeps the info files up to date while a run goes on: one change after the other, on a worker. Owned by the
+// runner. Loop thread.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "compat/curinfo.h"
+#include "journal/event.h"
+#include "loop/loop.h"
+
+namespace headrace::drive {
+
+class History {
+ public:
+  History(loop::Loop& loop, std::filesystem::path infofile,
+          std::move_only_function<void(const base::Error&)> failed);
+
+  // The dump is complete; wishes for this disk are fulfilled with it.
+  void dumped(const journal::ImageId& image, compat::RecordedDump dump);
+  // Its first part is in that file of that volume.
+  void taped(const journal::ImageId& image, std::string label, int64_t fileno);
+  // Called once, later, when all changes so far are written or have failed.
+  void when_settled(std::move_only_function<void()> done);
+
+ private:
+  using Change = std::move_only_function<void(compat::Curinfo&)>;
+  void change(const journal::ImageId& image, Change change);
+
+  loop::Loop& loop_;
+  std::filesystem::path infofile_;
+  std::move_only_function<void(const base::Error&)> failed_;
+  uint64_t lane_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+};
+
+}  // namespace headrace::drive

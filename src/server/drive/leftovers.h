@@ -1,0 +1,21 @@
+// What earlier runs left behind: a journal without an end, images cut off by a crash, held images that never
+// got to a volume. Found and put in order at the start of a run. Blocking file work.
+#pragma once
+
+#include <vector>
+
+#include "config/server_config.h"
+#include "journal/event.h"
+#include "server/hold/scan.h"
+
+namespace headrace::drive {
+
+struct Leftovers {
+  std::vector<journal::LeftoverFound> found;  // for the report
+  std::vector<hold::Image> to_flush;          // whole images that this run is to write
+};
+
+// Images of a run that died are flushed always, others as autoflush says.
+Leftovers find_leftovers(const config::ServerConfig& config);
+
+}  // namespace headrace::drive

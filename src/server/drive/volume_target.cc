@@ -1,0 +1,35 @@
+#include "server/drive/volume_target.h"
+
+namespace headrace::drive {
+
+using base::Result;
+
+VolumeTarget::VolumeTarget(loop::Loop& loop, VolumeDesk& desk, JobId job, LoadedVolume volume,
+                           volume::PartOptions options, uint64_t lane)
+    : loop_(loop), desk_(desk), job_(job), volume_(std::move(volume)), options_(options), lane_(lane) {}
+
+VolumeTarget::~VolumeTarget() = default;
+
+Result<loop::Writable*> VolumeTarget::open(const wire::DumpHeader& header) {
+  writer_ = std::make_unique<volume::PartWriter>(loop_, lane_, header, options_, *this);
+  writer_->use(std::move(volume_.volume), volume_.label);
+  return writer_.get();
+}
+
+void VolumeTarget::finish(const wire::DumpHeader&, std::move_only_function<void(Result<>)> done) {
+  writer_->finish(std::move(done));
+}
+
+void VolumeTarget::abandon() {
+  if (writer_) writer_->abandon();
+}
+
+void VolumeTarget::volume_wanted() {
+  desk_.next_volume([this, alive = std::weak_ptr(alive_)](Result<LoadedVolume> next) {
+    if (alive.expired() || !writer_) return;
+    if (!next) return writer_->refuse(std::move(next).error());
+    writer_->use(next->volume, next->label);
+  });
+}
+
+}  // namespace headrace::drive

@@ -1,0 +1,37 @@
+// A dump's way straight to volumes, without holding disk. Owned by the run, outlives its dump. Loop thread.
+#pragma once
+
+#include <memory>
+
+#include "server/drive/volume_desk.h"
+#include "server/dump/dump.h"
+#include "server/volume/part_writer.h"
+
+namespace headrace::drive {
+
+class VolumeTarget : public dump::Target, public volume::PartOwner {
+ public:
+  VolumeTarget(loop::Loop& loop, VolumeDesk& desk, JobId job, LoadedVolume volume,
+               volume::PartOptions options, uint64_t lane);
+  ~VolumeTarget() override;
+
+  base::Result<loop::Writable*> open(const wire::DumpHeader& header) override;
+  void finish(const wire::DumpHeader& header, std::move_only_function<void(base::Result<>)> done) override;
+  void abandon() override;
+  void volume_wanted() override;
+  void part_done(const volume::PartResult& part) override { desk_.part_ended(job_, part); }
+
+  int parts() const { return writer_ ? writer_->parts() : 0; }
+
+ private:
+  loop::Loop& loop_;
+  VolumeDesk& desk_;
+  JobId job_;
+  LoadedVolume volume_;
+  volume::PartOptions options_;
+  uint64_t lane_;
+  std::unique_ptr<volume::PartWriter> writer_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+};
+
+}  // namespace headrace::drive
