@@ -15,6 +15,10 @@ bool DumpState::ended() const {
   return phase == Phase::skipped || phase == Phase::written || phase == Phase::left || phase == Phase::failed;
 }
 
+bool DumpState::has_image() const {
+  return phase == Phase::written || phase == Phase::left || flush || (dumped && !holding_file.empty());
+}
+
 // One overload an event. Events that come in an order no run produces still leave a state that makes sense.
 struct Applier {
   RunState& state;
@@ -258,7 +262,7 @@ int exit_status_of(const RunState& state) {
   for (const auto& dump : state.dumps) {
     if (dump.strange) status |= kStrange;
     if (dump.phase == Phase::failed) status |= kFailed;
-    if (!dump.ended() && !dump.dumped && !dump.flush) status |= kMissing;
+    if (!dump.ended() && !dump.has_image()) status |= kMissing;
     if (dump.phase != Phase::written && !dump.writing.failure.empty()) status |= kVolume;
   }
   if (state.no_volume) status |= kVolume;

@@ -77,6 +77,8 @@ struct DumpState {
   bool is_full() const { return image.level == 0; }
   // Over: no event is expected any more.
   bool ended() const;
+  // Over or not: if nothing more happens, an image of it can be restored.
+  bool has_image() const;
   // It failed at least once and the dump was completed all the same.
   bool retried() const { return dumped && attempts.size() > 1; }
 };

@@ -209,6 +209,8 @@ TEST(State, exit_status_has_amreports_bits) {
       {"retried", with({planned(kB), failed(kB, 1, true), finished(kB, 2), written(kB), end}), 0},
       {"missing", with({DleChosen{"b", "/srv"}, end}), 8},
       {"never started", with({planned(kB), end}), 8},
+      {"died on its way to the volume", with({planned(kB), started(kB, 1, Destination::volume), finished(kB)}), 9},
+      {"died on holding disk", with({planned(kB), started(kB), finished(kB)}), 1},
       {"skipped", with({DleSkipped{kB, "skip-incr"}, end}), 0},
       {"left on holding",
        with({planned(kB), started(kB), finished(kB), ImageLeftOnHolding{kB, "/h", 1, "x"}, end}), 0},

@@ -1,0 +1,175 @@
+#include "server/observe/facts.h"
+
+#include <cmath>
+
+#include "base/bytes.h"
+#include "server/observe/status.h"
+#include "server/observe/text.h"
+
+namespace headrace::observe {
+namespace {
+
+using journal::DumpState;
+using journal::RunState;
+
+const char* life_word(Life life) {
+  return life == Life::running ? "running" : life == Life::finished ? "finished" : "died";
+}
+
+const char* severity_word(journal::Severity severity) {
+  switch (severity) {
+    case journal::Severity::info:
+      return "info";
+    case journal::Severity::warning:
+      return "warning";
+    case journal::Severity::error:
+      return "error";
+    case journal::Severity::fatal:
+      break;
+  }
+  return "fatal";
+}
+
+Json attempts_of(const DumpState& dump) {
+  Json out = Json::array();
+  for (const auto& attempt : dump.attempts) {
+    Json it;
+    it["number"] = attempt.number;
+    it["to"] = attempt.to == journal::Destination::volume ? "volume" : "holding";
+    it["started"] = attempt.started_us / 1'000'000;
+    if (attempt.ended_us > 0) it["ended"] = attempt.ended_us / 1'000'000;
+    if (!attempt.failure.empty()) {
+      it["failure"] = attempt.failure;
+      it["messages"] = attempt.messages;
+    }
+    out.push_back(std::move(it));
+  }
+  return out;
+}
+
+void add_movement(Json& out, const DumpState& dump, int64_t now_us) {
+  const auto moved = movement_of(dump, now_us);
+  out["bytes"] = moved.bytes;
+  out["expected_bytes"] = moved.expected;
+  if (moved.seconds > 0)
+    out["bytes_per_second"] = std::floor(static_cast<double>(moved.bytes) / moved.seconds);
+  if (moved.idle_seconds > 0) out["seconds_without_data"] = moved.idle_seconds;
+  Json joints = Json::array();
+  for (const auto& joint : dump.joints)
+    joints.push_back({{"name", joint.name},
+                      {"bytes", joint.bytes},
+                      {"starved_ms", joint.starved_ms},
+                      {"blocked_ms", joint.blocked_ms},
+                      {"gated_ms", joint.gated_ms}});
+  if (!joints.empty()) out["joints"] = std::move(joints);
+}
+
+Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
+  Json out;
+  out["host"] = dump.image.host;
+  out["disk"] = dump.image.disk;
+  out["dump"] = dump.image.timestamp;
+  out["level"] = dump.image.level;
+  out["flush"] = dump.flush;
+  out["state"] = is_missing(dump, life) ? "missing" : std::string(journal::name_of(dump.phase));
+  if (!dump.waits_for.empty()) out["waits_for"] = dump.waits_for;
+  if (!dump.plan_reason.empty()) out["reason"] = dump.plan_reason;
+  out["estimated"] = {{"native_kib", dump.est_native_kib}, {"stored_kib", dump.est_stored_kib}};
+  const bool moves = dump.phase == journal::Phase::dumping || dump.phase == journal::Phase::writing;
+  if (moves && life == Life::running) add_movement(out, dump, now_us);
+  if (dump.dumped || dump.flush) {
+    out["native_kib"] = dump.native_kib;
+    out["stored_kib"] = dump.stored_kib;
+  }
+  if (dump.dumped) {
+    out["dump_seconds"] = dump.dump_seconds;
+    out["native_crc"] = dump.native_crc.text();
+    out["client_crc"] = dump.client_crc.text();
+    out["server_crc"] = dump.server_crc.text();
+    out["strange"] = dump.strange;
+    if (dump.strange) out["messages"] = dump.messages;
+  }
+  if (!dump.attempts.empty()) out["attempts"] = attempts_of(dump);
+  if (!dump.failure.empty()) out["failure"] = dump.failure;
+  if (dump.phase != journal::Phase::written && !dump.holding_file.empty())
+    out["holding_file"] = dump.holding_file;
+  if (!dump.left_reason.empty()) out["left_reason"] = dump.left_reason;
+  if (!dump.writing.labels.empty()) {
+    out["storage"] = dump.writing.storage;
+    out["volumes"] = dump.writing.labels;
+    out["parts"] = dump.writing.parts;
+    out["write_seconds"] = dump.writing.seconds;
+  }
+  if (!dump.writing.failure.empty()) out["write_failure"] = dump.writing.failure;
+  return out;
+}
+
+Json volume_of(const RunState& state, const journal::VolumeState& volume) {
+  Json out;
+  out["label"] = volume.label;
+  out["slot"] = volume.slot;
+  out["storage"] = volume.storage;
+  out["pool"] = volume.pool;
+  out["used_kib"] = volume.used_kib();
+  out["length_kib"] = volume.length_kib;
+  out["dumps"] = images_on(state, volume.label);
+  out["parts"] = volume.parts;
+  out["seconds"] = volume.seconds;
+  out["finished"] = volume.finished;
+  if (volume.finished) out["message"] = volume.message;
+  return out;
+}
+
+Json sum_of(const Sum& sum) {
+  return {{"dumps", sum.dumps}, {"kib", sum.kib}, {"expected_kib", sum.expected_kib}};
+}
+
+}  // namespace
+
+Json facts_of(const RunState& state, Life life, int64_t now_us) {
+  Json out;
+  out["config"] = state.run.config;
+  out["org"] = state.run.org;
+  out["timestamp"] = state.run.timestamp;
+  out["kind"] = state.run.kind == journal::RunKind::flush ? "flush" : "dump";
+  out["hostname"] = state.run.hostname;
+  out["pid"] = state.run.pid;
+  out["version"] = state.run.version;
+  out["state"] = life_word(life);
+  out["started"] = state.started_us / 1'000'000;
+  out["elapsed_seconds"] = state.elapsed_seconds();
+  out["planned"] = state.planned;
+  out["exit_status"] = life == Life::running ? Json() : Json(status_bits_of(state));
+  const auto sums = sums_of(state, life);
+  out["sums"] = {{"all", sum_of(sums.all)},         {"estimating", sum_of(sums.estimating)},
+                 {"waiting", sum_of(sums.waiting)}, {"dumping", sum_of(sums.dumping)},
+                 {"dumped", sum_of(sums.dumped)},   {"held", sum_of(sums.held)},
+                 {"writing", sum_of(sums.writing)}, {"written", sum_of(sums.written)},
+                 {"left", sum_of(sums.left)},       {"failed", sum_of(sums.failed)},
+                 {"missing", sum_of(sums.missing)}, {"skipped", sum_of(sums.skipped)}};
+  out["dumps"] = Json::array();
+  for (const auto& dump : state.dumps) out["dumps"].push_back(dump_of(dump, life, now_us));
+  out["volumes"] = Json::array();
+  for (const auto& volume : state.volumes) out["volumes"].push_back(volume_of(state, volume));
+  if (state.no_volume)
+    out["no_volume"] = {
+        {"trouble", state.no_volume->trouble == journal::VolumeTrouble::config ? "config" : "error"},
+        {"reason", state.no_volume->reason}};
+  out["leftovers"] = Json::array();
+  for (const auto& leftover : state.leftovers) out["leftovers"].push_back(leftover.what);
+  out["notes"] = Json::array();
+  for (const auto& note : state.notes)
+    out["notes"].push_back(
+        {{"program", note.program}, {"severity", severity_word(note.severity)}, {"text", note.text}});
+  return out;
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, nlohmann::detail::error_handler_t::replace) + "\n";
+}
+
+std::string status_json(const RunState& state, const StatusOptions& options) {
+  return text_of(facts_of(state, options.life, options.now_us));
+}
+
+}  // namespace headrace::observe
