@@ -40,7 +40,7 @@ TEST(ConfigCommand, ListsEveryMistakeWithItsPlace) {
       output.err.find("mistakes/amanda.conf:3:1: 'dumpcylce' is not a parameter; did you mean 'dumpcycle'?"),
       std::string::npos)
       << output.err;
-  EXPECT_NE(output.err.find("amanda.conf:4:12: an integer is expected"), std::string::npos) << output.err;
+  EXPECT_NE(output.err.find("amanda.conf:4:11: an integer is expected"), std::string::npos) << output.err;
   EXPECT_NE(output.err.find("mistakes"), std::string::npos);
   EXPECT_EQ(output.out, "");
 }

@@ -52,6 +52,7 @@ class Reader {
   Settings settings_;  // ours, as in-line applications are added
   Parser parser_;
   std::vector<DiskListEntry> entries_;
+  std::map<std::string, DiskListEntry> resolved_;     // dumptypes by name, as most entries share a few
   std::map<std::string, std::string> hosts_by_name_;  // folded to lower case
   std::map<std::string, std::string> hosts_by_mangled_;
   std::map<std::pair<std::string, std::string>, size_t> disks_;               // host and disk
@@ -194,8 +195,13 @@ bool Reader::dumptype(DiskListEntry& entry) {
     report_.error(name.where, fmt::format("dumptype {} is not defined", base::quote_always(name.text())));
     return false;
   }
-  entry.dumptype = resolve_dumptype(settings_, *block);
-  entry.not_honoured = not_honoured_in_use(settings_, *block, false, {file_, entry.line, 1});
+  const auto [known, fresh] = resolved_.try_emplace(block->name);
+  if (fresh) {
+    known->second.dumptype = resolve_dumptype(settings_, *block);
+    known->second.not_honoured = not_honoured_in_use(settings_, *block, false, {file_, entry.line, 1});
+  }
+  entry.dumptype = known->second.dumptype;
+  entry.not_honoured = known->second.not_honoured;
   return plugins_are_set(entry.dumptype, name.where);
 }
 

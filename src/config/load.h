@@ -15,8 +15,8 @@
 
 namespace headrace::config {
 
-// One `-o KEY=VALUE`: KEY a global name or TYPE:NAME:PARAM; VALUE is configuration text, where quotes around
-// a string may be missing.
+// One `-o KEY=VALUE`: KEY a global name or TYPE:NAME:PARAM; VALUE is configuration text, but for parameters
+// that are one string or name, which are taken as they are, quotes included.
 struct Override {
   std::string key;
   std::string value;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <map>
 #include <numeric>
 #include <vector>
 
@@ -88,10 +89,18 @@ constexpr auto kSectionNames = std::to_array<SectionName>({{Section::global, "gl
 std::span<const Option> options() { return kOptions; }
 
 const Option* find_option(Section section, std::string_view canonical) {
-  const auto* found = std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& option) {
-    return option.in(section) && option.name == canonical;
-  });
-  return found == kOptions.end() ? nullptr : found;
+  // Asked for every parameter of every block, so by name and not row by row.
+  using ByName = std::map<std::string_view, const Option*>;
+  static const auto kIndex = [] {
+    std::array<ByName, static_cast<size_t>(Section::client) + 1> index;
+    for (const Option& option : kOptions)
+      for (size_t s = 0; s < index.size(); ++s)
+        if (option.in(static_cast<Section>(s))) index[s].emplace(option.name, &option);
+    return index;
+  }();
+  const ByName& names = kIndex[static_cast<size_t>(section)];
+  const auto found = names.find(canonical);
+  return found == names.end() ? nullptr : found->second;
 }
 
 std::string sections_knowing(std::string_view canonical) {
