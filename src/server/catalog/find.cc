@@ -21,6 +21,12 @@ std::string readable(const std::string& stamp) {
   return text;
 }
 
+// Widths are bytes, as in Amanda's listing.
+std::string padded(const std::string& cell, size_t width, bool right) {
+  const std::string blanks(width - cell.size(), ' ');
+  return (right ? blanks + cell : cell + blanks) + ' ';
+}
+
 std::string status_of(const Image& image, bool part_ok) {
   switch (image.status) {
     case ImageStatus::ok:
@@ -52,7 +58,7 @@ FindRow row_of(const Image& image) {
 void append_rows(const Image& image, std::vector<FindRow>& rows) {
   if (image.held()) {
     FindRow row = row_of(image);
-    row.place = image.holding_file.string();
+    row.place = base::quote(image.holding_file.string());
     row.status = status_of(image, true);
     rows.push_back(std::move(row));
     return;
@@ -95,10 +101,9 @@ std::vector<FindRow> find_rows(const Catalog& catalog, const std::string& host,
   for (const FailedDump& failed : catalog.failed()) {
     if (wanted(failed.host, failed.disk)) rows.push_back(row_of(failed));
   }
-  // Amanda compares disks as they are printed, quotes included.
   std::ranges::sort(rows, {}, [](const FindRow& row) {
-    return std::tuple(row.host, base::quote(row.disk), row.timestamp, row.level, row.storage, row.part,
-                      row.place, row.status);
+    return std::tuple(row.host, row.disk, row.timestamp, row.level, row.storage, row.part, row.place,
+                      row.status);
   });
   return rows;
 }
@@ -129,13 +134,12 @@ std::string find_table(const std::vector<FindRow>& rows) {
   for (Column& column : columns) {
     column.width = column.title.size();
     for (const std::string& cell : column.cells) column.width = std::max(column.width, cell.size());
-    text += fmt::format("{:<{}} ", column.title, column.width);
+    text += padded(column.title, column.width, false);
   }
   text += "status\n";
   for (size_t i = 0; i < rows.size(); ++i) {
     for (const Column& column : columns) {
-      text += column.right ? fmt::format("{:>{}} ", column.cells[i], column.width)
-                           : fmt::format("{:<{}} ", column.cells[i], column.width);
+      text += padded(column.cells[i], column.width, column.right);
     }
     text += rows[i].status + ' ' + rows[i].remark + '\n';
   }

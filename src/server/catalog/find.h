@@ -12,7 +12,7 @@ struct FindRow {
   std::string timestamp, host, disk;
   int level = 0;
   std::string storage, pool;
-  std::string place;  // label, or holding file
+  std::string place;  // label, or holding file (quoted)
   int64_t fileno = 0;
   int64_t part = -1, total = -1;
   std::string status;  // "OK", "PARTIAL", "FAILED (planner) \"[reason]\""

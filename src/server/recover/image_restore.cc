@@ -22,6 +22,8 @@ namespace {
 constexpr size_t kKeptLines = 5;
 constexpr std::string_view kCat = "/bin/cat";
 constexpr int kGzipWarning = 2;
+// How long something a child left behind may hold its standard error open when all else has ended.
+constexpr std::chrono::seconds kStragglers{1};
 
 // Decoders are the site's own programs: they get what a login shell of the same user would give them.
 std::vector<std::string> child_environment() {
@@ -73,9 +75,7 @@ void ImageRestore::start(Done done) {
     const auto begun = header ? run(*header) : Result<>(std::unexpected(header.error()));
     if (begun) return;
     refusal_ = begun.error();
-    loop_.post([this, alive = alive_.ref()] {
-      if (!alive.expired()) end();
-    });
+    end_soon();
   });
 }
 
@@ -163,10 +163,11 @@ void ImageRestore::start_pumps() {
       pump->add_tap(*counter_);
     }
     if (i + 1 == children_.size() && i > 0) pump->add_tap(native_);
-    under_way_ += 3;
+    under_way_ += 2;
+    ++errors_open_;
     child.lines = std::make_unique<flow::LineReader>(
         loop_, *child.errors, [this, &child](std::string_view line, bool) { take_line(child, line); },
-        [this](Result<>) { one_ended(); });
+        [this, &child](Result<> outcome) { errors_ended(child, outcome); });
     child.lines->start();
     child.process->on_exit([this, &child](loop::ExitStatus status) {
       child.exit = status;
@@ -198,7 +199,27 @@ void ImageRestore::take_line(Child& child, std::string_view line) {
 
 void ImageRestore::one_ended() {
   if (--under_way_ > 0) return;
-  // Not from inside the last one's callback: whoever is told may destroy us and it.
+  if (errors_open_ == 0) {
+    end_soon();
+  } else {
+    stragglers_ = loop_.after(kStragglers, [this] { end(); });
+  }
+}
+
+void ImageRestore::errors_ended(Child& child, const Result<>& outcome) {
+  if (!outcome) {
+    take_line(child, outcome.error().what());
+    // Or it would wait for ever for us to read on.
+    child.errors->close_read();
+  }
+  if (--errors_open_ == 0 && under_way_ == 0) {
+    stragglers_.reset();
+    end_soon();
+  }
+}
+
+// Not from inside the callback of a part of us: whoever is told may destroy us and it.
+void ImageRestore::end_soon() {
   loop_.post([this, alive = alive_.ref()] {
     if (!alive.expired()) end();
   });

@@ -74,6 +74,8 @@ class ImageRestore {
   void start_pumps();
   void take_line(Child& child, std::string_view line);
   void one_ended();
+  void errors_ended(Child& child, const base::Result<>& outcome);
+  void end_soon();
   void end();
   base::Result<ImageOutcome> judge();
   base::Result<> judge_header(const wire::DumpHeader& header);
@@ -94,7 +96,9 @@ class ImageRestore {
   std::unique_ptr<CountingTap> counter_;
   std::vector<std::unique_ptr<flow::Pump>> pumps_;  // pumps_[i] feeds children_[i]
   std::vector<std::optional<base::Result<>>> pump_outcomes_;
-  size_t under_way_ = 0;
+  size_t under_way_ = 0;    // pumps and children
+  size_t errors_open_ = 0;  // standard errors still being read
+  std::unique_ptr<loop::Timer> stragglers_;
   std::optional<base::Error> refusal_;  // it never began
   flow::Alive alive_;
 };

@@ -49,9 +49,8 @@ class Restore::Impl {
     HEADRACE_CHECK(!request_.to.empty() || request_.images.size() == 1);
     done_ = std::move(done);
     auto plan = std::make_shared<Result<std::vector<ImagePaths>>>();
-    // The worker reads copies: this object may be gone before it is done.
-    lane_.run([plan, images = request_.images, indexdir = request_.indexdir,
-               paths = request_.paths] { *plan = plan_paths(images, indexdir, paths); },
+    // lane_ waits for the worker before anything it uses goes.
+    lane_.run([this, plan] { *plan = prepare(); },
               [this, plan] {
                 if (!*plan) {
                   finish(std::unexpected(std::move(plan->error())));
@@ -81,6 +80,22 @@ class Restore::Impl {
    private:
     Impl& owner_;
   };
+
+  // On a worker: what is to be read, and whether it can be had, before anything is written.
+  Result<std::vector<ImagePaths>> prepare() {
+    auto plan = plan_paths(request_.images, request_.indexdir, request_.paths);
+    if (!plan) return plan;
+    std::vector<VolumeWanted> volumes;
+    for (size_t i = 0; i < plan->size(); ++i) {
+      const catalog::Image& image = request_.images[i];
+      if (!(*plan)[i].needed) continue;
+      for (const catalog::Part& part : image.parts) {
+        if (part.ok) volumes.push_back({part.label, part.write_timestamp, image.storage});
+      }
+    }
+    if (auto there = volumes_.require(volumes); !there) return std::unexpected(std::move(there.error()));
+    return plan;
+  }
 
   void next_image() {
     while (index_ < request_.images.size() && !plan_[index_].needed) ++index_;
@@ -142,13 +157,13 @@ class Restore::Impl {
   Progress& progress_;
   Counting counting_;
   Volumes volumes_;
-  loop::Lane lane_;
   std::vector<ImagePaths> plan_;
   size_t index_ = 0;
   std::unique_ptr<ImageRestore> current_;  // after volumes_, which it reads from: destroyed first
   std::map<std::string, size_t> missing_;
   RestoreSummary summary_;
   Done done_;
+  loop::Lane lane_;  // after all its work uses: destroyed before it
   flow::Alive alive_;
 };
 

@@ -134,6 +134,7 @@ class RestoreTest : public ::testing::Test {
     std::vector<std::pair<int, std::string>> slots;  // slot and label, each takes two parts
     bool with_crcs = true;
     std::string program = "/bin/tar";
+    std::string decoder = {};
     std::string stamp = "20261124010000";
     int level = 0;
   };
@@ -147,6 +148,7 @@ class RestoreTest : public ::testing::Test {
     header.level = made.level;
     header.compress_suffix = made.suffix;
     header.program = made.program;
+    header.server_compress_program = made.decoder;
     base::Crc32c stored;
     base::Crc32c native;
     stored.add(base::as_bytes(made.stored));
@@ -468,6 +470,50 @@ TEST_F(RestoreTest, VolumeThatIsNotThere) {
   EXPECT_TRUE(result.error().what().starts_with("volume VTAPE-001 is in no slot of any changer"))
       << result.error().what();
 }
+
+TEST_F(RestoreTest, VolumesAreLookedForBeforeAnythingIsWritten) {
+  const std::string native = archive();
+  make({.disk = "/t",
+        .stored = native,
+        .native = native,
+        .suffix = "",
+        .part_bytes = native.size() / 4 + 1,
+        .slots = {{2, "VTAPE-002"}, {3, "VTAPE-003"}}});
+  fs::remove_all(root / "vtapes/slot3");
+  const auto result = restore(chain(kHost, "/t"));
+  ASSERT_FALSE(result);
+  EXPECT_TRUE(result.error().what().starts_with("volume VTAPE-003 is in no slot")) << result.error().what();
+  EXPECT_TRUE(fs::is_empty(out));
+}
+
+// A decoder of the site's own that misbehaves around its work.
+class OddDecoder : public RestoreTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(OddDecoder, DoesNotHangUs) {
+  const fs::path script = root / "decode";
+  put(script, std::string("#!/bin/sh\n") + GetParam() + "\n");
+  ::chmod(script.c_str(), 0755);
+  const std::string native = archive();
+  make({.disk = "/t",
+        .stored = gzipped(native),
+        .native = native,
+        .suffix = "cust",
+        .part_bytes = 300000,
+        .slots = {{2, "VTAPE-002"}},
+        .decoder = script.string()});
+  const auto result = restore(chain(kHost, "/t"));
+  if (result) {
+    expect_tree();
+  } else {
+    EXPECT_NE(result.error().what().find("client.lab:/t of 20261124010000"), std::string::npos)
+        << result.error().what();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Scripts, OddDecoder,
+                         ::testing::Values("head -c 300000 /dev/zero | tr '\\0' x >&2; exec gzip -dc",
+                                           "sleep 3 & exec gzip -dc", "exit 3", "kill -9 $$",
+                                           "gzip -dc; exit 7", "exec head -c 1000"));
 
 TEST_F(RestoreTest, ArchiverThatFails) {
   const auto images = chain(kHost, kDisk);

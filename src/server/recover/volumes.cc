@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -43,42 +43,60 @@ Result<volume::Volume*> Volumes::load_from(volume::Changer& changer, const std::
   return loaded_.get();
 }
 
-Result<volume::Volume*> Volumes::load(const VolumeWanted& wanted) {
-  if (loaded_ && loaded_label_ == wanted.label && loaded_timestamp_ == wanted.write_timestamp) {
-    return loaded_.get();
+Result<volume::Changer*> Volumes::changer_of(const std::string& storage) {
+  auto& changer = changers_[storage];
+  if (!changer) {
+    auto made = volume::make_changer(config_, *config_.storage_named(storage));
+    if (!made) return std::unexpected(std::move(made.error()));
+    changer = *std::move(made);
   }
-  unload();
+  return changer.get();
+}
+
+Result<Volumes::Place> Volumes::find(const VolumeWanted& wanted) {
+  // The storage it was written to first; but volumes move between changers.
   std::vector<std::string> order;
   if (config_.storage_named(wanted.storage) != nullptr) order.push_back(wanted.storage);
-  for (const auto& name : config_.storage) order.push_back(name);
+  order.insert(order.end(), config_.storage.begin(), config_.storage.end());
   for (const auto& [name, storage] : config_.storages) order.push_back(name);
   std::string troubles;
-  std::vector<std::string> looked;
+  std::set<std::string> looked;
   for (const std::string& name : order) {
-    if (std::ranges::find(looked, name) != looked.end()) continue;
-    looked.push_back(name);
-    auto& changer = changers_[name];
-    if (!changer) {
-      auto made = volume::make_changer(config_, *config_.storage_named(name));
-      if (!made) {
-        troubles += fmt::format("; storage {}: {}", name, made.error().what());
-        continue;
-      }
-      changer = *std::move(made);
-    }
-    const auto slots = changer->inventory();
+    if (config_.storage_named(name) == nullptr || !looked.insert(name).second) continue;
+    auto changer = changer_of(name);
+    auto slots = changer ? (*changer)->inventory()
+                         : Result<std::vector<volume::Slot>>(std::unexpected(changer.error()));
     if (!slots) {
       troubles += fmt::format("; storage {}: {}", name, slots.error().what());
-      continue;
+    } else if (auto slot = volume::slot_of_label(*slots, wanted.label)) {
+      return Place{.changer = *changer, .slot = *std::move(slot)};
     }
-    if (const auto slot = volume::slot_of_label(*slots, wanted.label))
-      return load_from(*changer, *slot, wanted);
   }
   return base::fail(
       ErrorKind::refused,
       fmt::format("volume {} is in no slot of any changer of the configuration: put it in and try "
                   "again{}",
                   wanted.label, troubles));
+}
+
+Result<> Volumes::require(const std::vector<VolumeWanted>& wanted) {
+  std::set<std::string> asked;
+  std::string missing;
+  for (const VolumeWanted& one : wanted) {
+    if (!asked.insert(one.label).second) continue;
+    if (auto place = find(one); !place) missing += (missing.empty() ? "" : "; ") + place.error().what();
+  }
+  return missing.empty() ? Result<>() : base::fail(ErrorKind::refused, std::move(missing));
+}
+
+Result<volume::Volume*> Volumes::load(const VolumeWanted& wanted) {
+  if (loaded_ && loaded_label_ == wanted.label && loaded_timestamp_ == wanted.write_timestamp) {
+    return loaded_.get();
+  }
+  unload();
+  auto place = find(wanted);
+  if (!place) return std::unexpected(std::move(place.error()));
+  return load_from(*place->changer, place->slot, wanted);
 }
 
 }  // namespace headrace::recover

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "config/server_config.h"
@@ -30,10 +31,19 @@ class Volumes {
   // Borrowed until the next call. Errors: refused, it is in no changer, with what to do; corrupt, a slot
   // holds another volume than it says, or one written over since.
   base::Result<volume::Volume*> load(const VolumeWanted& wanted);
+  // Whether a slot is said to hold each; loads nothing. For asking before anything is begun. Refused: names
+  // all that are missing.
+  base::Result<> require(const std::vector<VolumeWanted>& wanted);
   // Gives the loaded volume back.
   void unload();
 
  private:
+  struct Place {
+    volume::Changer* changer = nullptr;
+    std::string slot;
+  };
+  base::Result<Place> find(const VolumeWanted& wanted);
+  base::Result<volume::Changer*> changer_of(const std::string& storage);
   base::Result<volume::Volume*> load_from(volume::Changer& changer, const std::string& slot,
                                           const VolumeWanted& wanted);
   const config::ServerConfig& config_;
