@@ -26,7 +26,9 @@ constexpr size_t kMaxContinuationLines = 10000;
 
 // `<logdir>/log` names the current or last run, relatively, so that the directory may be moved.
 Result<> point_at(const fs::path& logdir, const fs::path& target) {
-  const fs::path fresh = logdir / "log.new";
+  // A name of this run's own: two runs may begin at once.
+  fs::path fresh = target;
+  fresh += ".link";
   if (::unlink(fresh.c_str()) != 0 && errno != ENOENT) return base::fail_errno("remove " + fresh.string());
   if (::symlink(target.filename().c_str(), fresh.c_str()) != 0) {
     return base::fail_errno("make the link " + fresh.string());
