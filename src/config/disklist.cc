@@ -263,8 +263,9 @@ bool Reader::plugins_are_set(const Dumptype& type, const Position& where) {
 void Reader::spindle_and_interface(DiskListEntry& entry) {
   const Field spindle = field();
   if (spindle.raw.empty()) return;
-  const char* end = spindle.raw.data() + spindle.raw.size();
-  const auto parsed = std::from_chars(spindle.raw.data(), end, entry.spindle);
+  const std::string number(spindle.raw);
+  const char* end = number.data() + number.size();
+  const auto parsed = std::from_chars(number.data(), end, entry.spindle);
   if (parsed.ec != std::errc() || parsed.ptr != end)
     report_.error(spindle.where, fmt::format("a spindle is an integer, not '{}'", spindle.raw));
   const Field interface = field();

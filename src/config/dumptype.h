@@ -97,7 +97,7 @@ struct Dumptype {
   bool skip_full = false;
   bool skip_incr = false;
   int64_t dumpcycle_days = 10;
-  int64_t bump_size_kib = 10 * 1024;
+  int64_t bump_size_kib = 10240;
   int64_t bump_percent = 0;
   double bump_mult = 1.5;
   int64_t bump_days = 2;
@@ -114,7 +114,7 @@ struct Dumptype {
   bool allow_split = true;
   int64_t tape_splitsize_kib = 0;
   std::string split_diskbuffer{};
-  int64_t fallback_splitsize_kib = 10 * 1024;
+  int64_t fallback_splitsize_kib = 10240;
 
   HostLimit recovery_limit;
   HostLimit dump_limit;

@@ -320,11 +320,11 @@ void Parser::parameter(Lexer& lexer, Block& block, const Option& option, const P
       lexer.peek().is(TokenKind::open_brace))
     return inline_block(lexer, block, option, where);
 
-  static const Value kUnset;
+  static const Value unset;
   const Value* before = block.find(option.name);
   ValueReader reader(lexer, report_);
   const Position value_where = lexer.peek().where;
-  auto data = reader.read(option, block.section, before != nullptr ? before->data : kUnset.data);
+  auto data = reader.read(option, block.section, before != nullptr ? before->data : unset.data);
   if (!data) {
     lexer.skip_line();
     return;

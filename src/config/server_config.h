@@ -38,8 +38,8 @@ struct Tapetype {
 struct HoldingDisk {
   std::string name, comment;
   std::filesystem::path directory;
-  int64_t use_kib = 0;                  // 0: all free space; negative: all free space but that much
-  int64_t chunksize_kib = 1024 * 1024;  // 0: without limit
+  int64_t use_kib = 0;              // 0: all free space; negative: all free space but that much
+  int64_t chunksize_kib = 1048576;  // 0: without limit
 };
 
 struct Interface {
