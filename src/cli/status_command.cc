@@ -1,0 +1,164 @@
+#include "cli/status_command.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "cli/journals.h"
+#include "cli/server_context.h"
+#include "journal/codec.h"
+#include "journal/file.h"
+#include "journal/state.h"
+#include "server/observe/progress.h"
+#include "server/observe/status.h"
+#include "server/observe/text.h"
+
+namespace headrace::cli {
+namespace {
+
+constexpr auto kLookEvery = std::chrono::milliseconds(500);
+
+int64_t wall_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+void complain(const std::string& what) { fmt::print(stderr, "headrace: {}\n", what); }
+
+// Of a run that goes on, missing results and a missing end are no trouble yet.
+int exit_status(const journal::RunState& state, observe::Life life) {
+  constexpr unsigned kEarly = 2U | 4U | 16U;
+  const auto bits = static_cast<unsigned>(observe::status_bits_of(state));
+  return static_cast<int>(life == observe::Life::running ? bits & kEarly : bits);
+}
+
+observe::Screen terminal_size() {
+  winsize size = {};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 || size.ws_row == 0) return {};
+  return {size.ws_col, size.ws_row};
+}
+
+int show(const journal::RunState& state, observe::Life life, bool json) {
+  const observe::StatusOptions options{life, wall_us()};
+  const auto text = json ? observe::status_json(state, options) : observe::status_text(state, options);
+  fmt::print("{}", text);
+  std::fflush(stdout);
+  return exit_status(state, life);
+}
+
+class Follower {
+ public:
+  Follower(FoundRun run, journal::Reader reader, bool json)
+      : run_(std::move(run)),
+        reader_(std::move(reader)),
+        json_(json),
+        draws_(!json && ::isatty(STDOUT_FILENO) == 1) {}
+
+  int run() {
+    while (true) {
+      // First whether it lives, then what it wrote: its last words are not missed.
+      auto alive = journal::is_being_written(run_.path);
+      if (!alive) return fail(alive.error());
+      if (auto read = catch_up(); !read) return fail(read.error());
+      const auto life = observe::life_of(reduction_.state(), *alive);
+      if (draws_) draw(life);
+      if (life != observe::Life::running) return end(life);
+      std::this_thread::sleep_for(kLookEvery);
+    }
+  }
+
+ private:
+  static int fail(const base::Error& error) {
+    complain(error.what());
+    return kExitUsage;
+  }
+
+  base::Result<> catch_up() {
+    while (true) {
+      auto some = reader_.next();
+      if (!some) return std::unexpected(std::move(some.error()));
+      for (const auto& problem : some->problems) complain(problem);
+      if (some->events.empty() && some->problems.empty()) return {};
+      for (const auto& event : some->events) {
+        reduction_.apply(event);
+        if (!draws_) print(event);
+      }
+    }
+  }
+
+  void print(const journal::Event& event) const {
+    if (json_)
+      fmt::print("{}\n", journal::encode(event));
+    else if (const auto line = observe::progress_line(event.body))
+      fmt::print("{} {}\n", observe::clock_time(event.wall_us), *line);
+    std::fflush(stdout);
+  }
+
+  void draw(observe::Life life) const {
+    if (life != observe::Life::running) return;
+    auto screen = terminal_size();
+    screen.height -= 1;  // the cursor's line
+    std::string picture = "\033[H\033[J";
+    for (const auto& line : observe::progress_screen(reduction_.state(), wall_us(), screen))
+      picture += line + "\n";
+    fmt::print("{}", picture);
+    std::fflush(stdout);
+  }
+
+  int end(observe::Life life) const {
+    if (draws_) {
+      fmt::print("\033[H\033[J");
+      return show(reduction_.state(), life, false);
+    }
+    if (life == observe::Life::died) complain("the run did not finish: its process is gone");
+    return exit_status(reduction_.state(), life);
+  }
+
+  FoundRun run_;
+  journal::Reader reader_;
+  bool json_;
+  bool draws_;
+  journal::Reduction reduction_;
+};
+
+}  // namespace
+
+int status(const std::string& config, bool follow, bool json, const std::vector<std::string>& overrides) {
+  const auto context = load_context(config, overrides, false);
+  if (!context) return kExitUsage;
+  const auto& logdir = context->config.globals.logdir;
+  auto run = find_run(logdir, "");
+  if (!run) {
+    complain(run.error().what());
+    return kExitUsage;
+  }
+  if (!run->alive)
+    if (const auto newer = newer_amanda_run(logdir, run->timestamp); !newer.empty())
+      complain("note: " + newer);
+  if (follow) {
+    auto reader = journal::Reader::open(run->path);
+    if (!reader) {
+      complain(reader.error().what());
+      return kExitUsage;
+    }
+    return Follower(std::move(*run), std::move(*reader), json).run();
+  }
+  const auto contents = journal::read_all(run->path);
+  if (!contents) {
+    complain(contents.error().what());
+    return kExitUsage;
+  }
+  // While it is being written, a half line is no trouble.
+  const auto state = journal::reduce(contents->events);
+  const auto life = observe::life_of(state, run->alive);
+  if (life != observe::Life::running)
+    for (const auto& problem : contents->problems) complain(problem);
+  return show(state, life, json);
+}
+
+}  // namespace headrace::cli
