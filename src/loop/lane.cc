@@ -7,19 +7,31 @@
 namespace headrace::loop {
 
 struct Lane::Task {
-  enum class State : unsigned char { queued, running, ended, dropped };
+  // `working`: on a worker, the lent memory given back.
+  enum class State : unsigned char { queued, running, working, ended, dropped };
   std::mutex mutex;
   std::condition_variable ended;
   State state = State::queued;
-  Callback work;
+  std::move_only_function<void(Loan&)> work;
   Callback done;  // loop thread only
 };
+
+void Lane::Loan::give_back() {
+  const std::lock_guard lock(task_.mutex);
+  if (task_.state != Task::State::running) return;
+  task_.state = Task::State::working;
+  task_.ended.notify_all();
+}
 
 Lane::~Lane() { drop(); }
 
 bool Lane::busy() const { return task_ != nullptr; }
 
 void Lane::run(Callback work, Callback done) {
+  run([work = std::move(work)](Loan&) mutable { work(); }, std::move(done));
+}
+
+void Lane::run(std::move_only_function<void(Loan&)> work, Callback done) {
   HEADRACE_CHECK(task_ == nullptr);
   auto task = std::make_shared<Task>();
   task->work = std::move(work);
@@ -33,7 +45,8 @@ void Lane::run(Callback work, Callback done) {
           if (task->state == Task::State::dropped) return;
           task->state = Task::State::running;
         }
-        task->work();
+        Loan loan(*task);
+        task->work(loan);
         // What it owned goes here, not on the loop's thread.
         task->work = nullptr;
         const std::lock_guard lock(task->mutex);

@@ -97,37 +97,31 @@ void PartFiller::medium_full(Filled& filled) {
   volume_.reset();
 }
 
-// As many of the pieces as fit into `limit` bytes, behind the first `skip`.
-static std::pair<std::array<iovec, 16>, size_t> clip(std::span<const iovec> pieces, uint64_t skip,
-                                                     uint64_t limit) {
+// As many of the pieces as fit into `limit` bytes.
+static std::pair<std::array<iovec, 16>, size_t> clip(std::span<const iovec> pieces, uint64_t limit) {
   std::array<iovec, 16> out{};
   size_t count = 0;
   for (const iovec& piece : pieces) {
-    if (skip >= piece.iov_len) {
-      skip -= piece.iov_len;
-      continue;
-    }
     if (limit == 0 || count == out.size()) break;
-    auto& to = out[count++];
-    to.iov_base = static_cast<char*>(piece.iov_base) + skip;
-    to.iov_len = std::min<uint64_t>(piece.iov_len - skip, limit);
-    limit -= to.iov_len;
-    skip = 0;
+    out[count] = piece;
+    out[count].iov_len = std::min<uint64_t>(piece.iov_len, limit);
+    limit -= out[count++].iov_len;
   }
   return {out, count};
 }
 
-uint64_t PartFiller::write_some(std::span<const iovec> pieces, uint64_t skip, Filled& filled) {
-  const uint64_t limit = options_.part_bytes == 0 ? UINT64_MAX : options_.part_bytes - part_bytes_;
-  const auto [vectors, count] = clip(pieces, skip, limit);
+void PartFiller::write_some(std::span<const iovec> pieces, Filled& filled,
+                            const std::function<void()>& pieces_done) {
+  const auto [vectors, count] =
+      clip(pieces, options_.part_bytes == 0 ? UINT64_MAX : options_.part_bytes - part_bytes_);
   auto written = volume_->write({vectors.data(), count});
   if (!written) {
     fail_part(std::move(written).error(), filled);
-    return 0;
+    return;
   }
   if (written->bytes == 0) {
     medium_full(filled);
-    return 0;
+    return;
   }
   uint64_t left = written->bytes;
   for (size_t i = 0; i < count && left > 0; ++i) {
@@ -135,36 +129,41 @@ uint64_t PartFiller::write_some(std::span<const iovec> pieces, uint64_t skip, Fi
     crc_.add({static_cast<const std::byte*>(vectors[i].iov_base), size});
     left -= size;
   }
+  filled.bytes = written->bytes;
   part_bytes_ += written->bytes;
+  pieces_done();
   const bool volume_ends = written->medium != Medium::good && options_.may_split;
   if (volume_ends || part_bytes_ == options_.part_bytes) end_part(filled);
   if (volume_ends) volume_.reset();
-  return written->bytes;
 }
 
-PartFiller::Filled PartFiller::write(std::span<const iovec> pieces) {
-  Filled filled;
-  uint64_t total = 0;
-  for (const iovec& piece : pieces) total += piece.iov_len;
-  while (filled.bytes < total) {
-    if (!begin_part(filled)) {
-      if (!filled.error) filled.volume_wanted = filled.bytes == 0;
-      return filled;
-    }
-    filled.bytes += write_some(pieces, filled.bytes, filled);
-    if (filled.error) return filled;
-  }
+PartFiller::Filled PartFiller::told(Filled filled) const {
+  filled.position = position_;
+  filled.crc = crc_.value();
   return filled;
+}
+
+PartFiller::Filled PartFiller::write(std::span<const iovec> pieces,
+                                     const std::function<void()>& pieces_done) {
+  Filled filled;
+  while (filled.bytes == 0 && !filled.error && !filled.volume_wanted) {
+    if (begin_part(filled)) {
+      write_some(pieces, filled, pieces_done);
+    } else {
+      filled.volume_wanted = !filled.error;
+    }
+  }
+  return told(std::move(filled));
 }
 
 PartFiller::Filled PartFiller::finish() {
   Filled filled;
   if (position_.part == 1 && !begin_part(filled)) {
     filled.volume_wanted = !filled.error;
-    return filled;
+  } else if (open_) {
+    end_part(filled);
   }
-  if (open_) end_part(filled);
-  return filled;
+  return told(std::move(filled));
 }
 
 void PartFiller::drop() {

@@ -3,6 +3,7 @@
 // when it needs one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -58,24 +59,26 @@ class PartFiller {
     bool volume_wanted = false;  // nothing was written, and there is no volume to write to
     std::vector<PartResult> parts;
     std::optional<base::Error> error;
+    PartPosition position;  // where to go on when what follows fails
+    base::CrcAndSize crc;   // of all that was written
   };
-  // Writes of the pieces what goes into this part and those that follow on the volume. An error of kind full
-  // means that the volume ended in the middle of a part; go on at position(), on another.
-  Filled write(std::span<const iovec> pieces);
+  // Writes of the pieces what goes into the open part, ending it when it is full; the next call goes on.
+  // `pieces_done` is called when their memory is needed no more, at the latest before a part is ended, which
+  // takes its time. An error of kind full means that the volume ended in the middle of a part; go on at
+  // the position, on another.
+  Filled write(std::span<const iovec> pieces, const std::function<void()>& pieces_done);
   // Ends the last part. An image without data gets an empty one.
   Filled finish();
   // Takes the part begun off the volume, where the medium can.
   void drop();
 
-  const PartPosition& position() const { return position_; }
-  base::CrcAndSize crc() const { return crc_.value(); }
-
  private:
+  Filled told(Filled filled) const;
   bool begin_part(Filled& filled);
   void end_part(Filled& filled);
   void fail_part(base::Error error, Filled& filled);
   void medium_full(Filled& filled);
-  uint64_t write_some(std::span<const iovec> pieces, uint64_t skip, Filled& filled);
+  void write_some(std::span<const iovec> pieces, Filled& filled, const std::function<void()>& pieces_done);
 
   const base::Clock& clock_;
   wire::DumpHeader header_;

@@ -14,6 +14,8 @@ PartWriter::PartWriter(loop::Loop& loop, uint64_t lane, wire::DumpHeader header,
                        PartOwner& owner, PartPosition start)
     : loop_(loop),
       owner_(owner),
+      position_(start),
+      crc_(position_.crc.value()),
       filler_(std::make_shared<PartFiller>(loop.clock(), std::move(header), options, std::move(start))),
       lane_(loop, lane) {}
 
@@ -59,9 +61,10 @@ void PartWriter::work() {
   auto outcome = std::make_shared<PartFiller::Filled>();
   lane_.run(
       [filler = filler_, outcome, volume = std::exchange(volume_, nullptr), label = std::exchange(label_, {}),
-       offered = finishing_ ? std::vector<iovec>() : offered_, finishing = finishing_]() mutable {
+       offered = finishing_ ? std::vector<iovec>() : offered_,
+       finishing = finishing_](loop::Lane::Loan& loan) mutable {
         if (volume) filler->use(std::move(volume), std::move(label));
-        *outcome = finishing ? filler->finish() : filler->write(offered);
+        *outcome = finishing ? filler->finish() : filler->write(offered, [&loan] { loan.give_back(); });
       },
       [this, outcome] { worked(std::move(*outcome)); });
 }
@@ -69,6 +72,8 @@ void PartWriter::work() {
 void PartWriter::worked(PartFiller::Filled outcome) {
   const auto alive = alive_.ref();
   state_ = State::idle;
+  position_ = outcome.position;
+  crc_ = outcome.crc;
   if (outcome.error) fail(std::move(*outcome.error));
   if (outcome.bytes > 0) {
     state_ = State::moved;

@@ -58,10 +58,11 @@ class PartWriter final : public loop::Writable {
   void finish(std::move_only_function<void(base::Result<>)> done) override;
   void abandon() override;
 
-  // The following are undefined while a write or finish() is pending.
-  const PartPosition& position() const { return filler_->position(); }
-  base::CrcAndSize crc() const { return filler_->crc(); }
-  int parts() const { return filler_->position().part - 1; }
+  // As of what was last reported: where another writer goes on, the CRC of all that was written, the good
+  // parts.
+  const PartPosition& position() const { return position_; }
+  base::CrcAndSize crc() const { return crc_; }
+  int parts() const { return position_.part - 1; }
 
  private:
   enum class State : unsigned char { idle, writing, wanting, moved, failed, ended };
@@ -74,6 +75,8 @@ class PartWriter final : public loop::Writable {
 
   loop::Loop& loop_;
   PartOwner& owner_;
+  PartPosition position_;
+  base::CrcAndSize crc_;
   std::shared_ptr<PartFiller> filler_;  // shared with the worker, which may outlive this object
   loop::Lane lane_;
   State state_ = State::idle;
