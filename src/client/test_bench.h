@@ -166,6 +166,7 @@ class Machine {
     paths.tmp_dir = root_ / "tmp";
     // Tar runs with our own rights, whatever is installed here.
     paths.runtar = root_ / "no-runtar";
+    paths.application_dir = root_ / "apps";
   }
   ~Machine() { fs::remove_all(root_); }
   Machine(const Machine&) = delete;

@@ -38,6 +38,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"/bin/tar: ./d: Directory has been renamed from './c'", Class::ignored, Class::ignored},
         Case{"/bin/tar: ./p: directory is on a different filesystem; not dumped", Class::normal,
              Class::normal},
+        Case{"/bin/tar: ./x: file is unchanged; not dumped", Class::ignored, Class::ignored},
         Case{"/bin/tar: ./x: File removed before we read it", Class::strange, Class::strange},
         Case{"/bin/tar: ./x: file changed as we read it", Class::strange, Class::strange},
         Case{"/bin/tar: ./x: File shrunk by 5 bytes; padding with zeros", Class::strange, Class::strange},

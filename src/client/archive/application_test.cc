@@ -102,7 +102,6 @@ TEST_F(PluginArguments, RefuseWhatTheApplicationCannotDo) {
 
 TEST(PluginPath, IsAFileOfTheApplicationDirectory) {
   Machine machine("plugin_path");
-  machine.paths.application_dir = machine.at("apps");
   machine.put("apps/amgtar", "");
   machine.put("apps/other", "");
   for (const char* name : {"amgtar", "other"})
@@ -134,7 +133,6 @@ TEST(PluginEstimates, ReadsEitherForm) {
 class Application : public ::testing::Test {
  protected:
   void SetUp() override {
-    machine_.paths.application_dir = machine_.at("apps");
     install(
         "case $1 in\nsupport) printf 'MAX-LEVEL 9\\nINDEX-LINE YES\\nMESSAGE-LINE YES\\nSTATE-STREAM YES\\n"
         "RECORD YES\\nMULTI-ESTIMATE YES\\n' ;;\n"

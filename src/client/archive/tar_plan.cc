@@ -75,6 +75,11 @@ base::Result<TarPlan> plan_tar(const ClientContext& context, const ClientRequest
       return std::unexpected(std::move(applied).error());
     }
   }
+  if (plan.list_dir.empty()) {
+    return base::fail(base::ErrorKind::refused,
+                      "gnutar-list-dir is empty in this client's configuration: there is no place for the "
+                      "state that incrementals begin from");
+  }
   return plan;
 }
 
@@ -130,5 +135,7 @@ TarFiles::~TarFiles() {
 }
 
 base::Result<> TarFiles::promote() const { return state_.promote(snapshot_, level_); }
+
+base::Result<> TarFiles::discard() const { return compat::GnutarState::discard(snapshot_); }
 
 }  // namespace headrace::client

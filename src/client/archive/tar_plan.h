@@ -51,6 +51,8 @@ class TarFiles {
   const std::vector<std::string>& complaints() const { return complaints_; }
   // The dump is complete and to be recorded: its snapshot becomes the level's.
   base::Result<> promote() const;
+  // It is complete and not to be recorded: its snapshot is of no use.
+  base::Result<> discard() const;
 
  private:
   TarFiles(const TarPlan& plan, int level, compat::WorkingSnapshot snapshot);

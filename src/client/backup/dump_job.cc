@@ -29,11 +29,11 @@ class TarJob : public DumpJob {
       : loop_(context.loop),
         work_(std::make_shared<Work>()),
         runtar_(context.paths.runtar),
-        config_name_(request.wire.options.config),
-        record_(request.wire.dles.front().record) {
+        config_name_(request.wire.options.config) {
     const wire::Dle& dle = request.wire.dles.front();
     work_->plan = std::move(plan);
     work_->amandates = request.config.amandates;
+    work_->wanted = dle.record;
     work_->date = {dle.disk, dle.levels.front().level, loop_.clock().wall_seconds()};
     announcement_ = is_amgtar() ? application_announcement(context.paths, dle)
                                 : gnutar_announcement(context, request, dle, work_->plan.command.tar);
@@ -72,10 +72,6 @@ class TarJob : public DumpJob {
   }
 
   void record(std::move_only_function<void(std::vector<std::string>)> done) override {
-    if (!record_)
-      return loop_.post([alive = alive_.ref(), done = std::move(done)]() mutable {
-        if (!alive.expired()) done({});
-      });
     loop_.offload(
         loop_.new_lane(), [work = work_] { record_now(*work); },
         [work = work_, alive = alive_.ref(), done = std::move(done)]() mutable {
@@ -90,11 +86,20 @@ class TarJob : public DumpJob {
     std::unique_ptr<TarFiles> files;
     std::filesystem::path amandates;
     compat::DumpDate date;
+    bool wanted = true;  // record YES
     base::Result<> outcome;
     std::vector<std::string> notes;
   };
 
   static void record_now(Work& work) {
+    if (!work.wanted) {
+      // GNUTAR leaves the file to the next dump, amgtar takes it away.
+      const bool tidy = work.plan.command.dialect == compat::TarDialect::amgtar;
+      if (auto gone = tidy ? work.files->discard() : base::Result<>(); !gone) {
+        work.notes.push_back(fmt::format("| {}", gone.error().what()));
+      }
+      return;
+    }
     if (auto promoted = work.files->promote(); !promoted) {
       work.notes.push_back(fmt::format(
           "? the dump is complete, but its state could not be kept ({}): the next incremental will be larger",
@@ -113,7 +118,6 @@ class TarJob : public DumpJob {
   std::shared_ptr<Work> work_;
   std::filesystem::path runtar_;
   std::string config_name_;
-  bool record_;
   std::string announcement_;
   flow::Alive alive_;
 };

@@ -180,7 +180,10 @@ TEST_F(Sendbackup, AmgtarTellsWhereMembersAre) {
   application.program = "APPLICATION";
   application.extra = amgtar();
   const Answer answer = dump(application);
-  EXPECT_EQ(masked(answer.streams.at("MESG"), machine_.src()), recorded("mesg-amgtar.txt"));
+  std::string mesg = masked(answer.streams.at("MESG"), machine_.src());
+  const std::string apps = machine_.paths.application_dir;
+  mesg.replace(mesg.find(apps), apps.size(), "/usr/lib/amanda/application");
+  EXPECT_EQ(mesg, recorded("mesg-amgtar.txt"));
   machine_.put("image", answer.streams.at("DATA"));
   EXPECT_EQ(
       answer.streams.at("STATE"),
@@ -236,9 +239,7 @@ TEST_F(Sendbackup, AmgtarTakesTheClientsOwnApplication) {
 TEST_F(Sendbackup, WithoutIndexOrStateStreamThereIsNone) {
   DleText plain = dle();
   plain.index = false;
-  // A server of a time before the STATE stream (117) and checksums (102).
-  const std::string older =
-      "OPTIONS features=ffffffff9efefbffffffffffffffffff;maxdumps=1;hostname=client.lab;\n";
+  // A server of a time before the STATE stream and checksums.
   auto features = wire::FeatureSet::amanda_351();
   features.remove(wire::Feature::sendbackup_stream_state);
   features.remove(wire::Feature::sendbackup_crc);
@@ -337,7 +338,12 @@ TEST_F(Sendbackup, RecordNoKeepsTheLevel) {
   const Answer answer = dump(unrecorded);
   EXPECT_TRUE(answer.streams.at("MESG").ends_with("sendbackup: end\n"));
   EXPECT_FALSE(machine_.has(state_name(0)));
+  EXPECT_TRUE(machine_.has(state_name(0) + ".new"));
   EXPECT_EQ(machine_.get("amandates"), "(none)");
+  unrecorded.program = "APPLICATION";
+  unrecorded.extra += amgtar();
+  EXPECT_TRUE(dump(unrecorded).streams.at("MESG").ends_with("sendbackup: end\n"));
+  EXPECT_TRUE(machine_.names_in("lists").empty());
 }
 
 TEST_F(Sendbackup, AStateThatCannotBeKeptMakesTheDumpStrange) {
@@ -401,6 +407,8 @@ TEST_F(Sendbackup, RefusesWhatItCannotDo) {
             "ERROR [invalid character in config option]\n");
   EXPECT_EQ(
       machine_.ask("sendbackup", "OPTIONS hostname=../../x;\n" + dle().text()).reply.find("ERROR [host"), 0U);
+  machine_.put("etc/amanda-client.conf", "gnutar-list-dir \"\"\n");
+  EXPECT_EQ(dump(dle()).reply.find("ERROR [gnutar-list-dir is empty"), 0U);
   machine_.put("etc/amanda-client.conf", "nonsense yes\n");
   EXPECT_NE(dump(dle()).reply.find("amanda-client.conf"), std::string::npos);
 }
