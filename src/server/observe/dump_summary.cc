@@ -44,7 +44,7 @@ struct Row {
 };
 
 std::string minutes(double seconds) {
-  const auto whole = static_cast<int64_t>(std::clamp(std::isfinite(seconds) ? seconds : 0, 0.0, 1e9) + 0.5);
+  const auto whole = std::llround(std::clamp(std::isfinite(seconds) ? seconds : 0, 0.0, 1e9));
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 std::string kps(uint64_t kib, double seconds) {
@@ -149,11 +149,13 @@ class Layout {
 std::string dump_summary(const journal::RunState& state, const ReportOptions& options) {
   if (state.dumps.empty()) return {};
   std::vector<const DumpState*> order;
+  order.reserve(state.dumps.size());
   for (const auto& dump : state.dumps) order.push_back(&dump);
   std::ranges::sort(order, {}, [](const DumpState* dump) {
     return std::tie(dump->image.host, dump->image.disk, dump->image.timestamp);
   });
   std::vector<Row> rows;
+  rows.reserve(order.size());
   for (const auto* dump : order) rows.push_back(row_of(*dump, options));
 
   const char unit =

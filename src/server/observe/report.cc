@@ -132,7 +132,7 @@ std::string statistics_line(const char* name, const Statistics& all, bool full_t
 }
 
 std::string h_m_s(double seconds) {
-  const auto whole = static_cast<int64_t>(std::clamp(std::isfinite(seconds) ? seconds : 0, 0.0, 1e9) + 0.5);
+  const auto whole = std::llround(std::clamp(std::isfinite(seconds) ? seconds : 0, 0.0, 1e9));
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 std::string meg(uint64_t kib) { return fmt::format("{:.1f}", static_cast<double>(kib) / 1024); }

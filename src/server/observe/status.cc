@@ -166,6 +166,7 @@ int rank(const DumpState& dump) {
 
 std::string dump_lines(const RunState& state, const StatusOptions& options) {
   std::vector<std::pair<int, const DumpState*>> order;
+  order.reserve(state.dumps.size());
   for (const auto& dump : state.dumps) order.emplace_back(rank(dump), &dump);
   // Within a rank in the order of the journal; addresses within the one vector have it.
   std::ranges::sort(order);

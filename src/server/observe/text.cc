@@ -78,14 +78,8 @@ std::string duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-std::string hours_minutes(double seconds) {
-  const auto minutes =
-      static_cast<int64_t>((std::isfinite(seconds) ? std::clamp(seconds, 0.0, 1e9) : 0) / 60 + 0.5);
-  return fmt::format("{}:{:02}", minutes / 60, minutes % 60);
-}
-
 std::string clock_time(int64_t wall_us) {
-  const std::string stamp = base::timestamp14(wall_us / 1'000'000);
+  std::string stamp = base::timestamp14(wall_us / 1'000'000);
   if (stamp.size() != 14) return stamp;
   return stamp.substr(8, 2) + ":" + stamp.substr(10, 2) + ":" + stamp.substr(12, 2);
 }

@@ -29,8 +29,6 @@ std::string fit(std::string_view text, size_t width);
 
 // "0:47", "12:31", "1:02:03".
 std::string duration(double seconds);
-// "0:01" as hours and minutes.
-std::string hours_minutes(double seconds);
 // "00:55:15", local time, of microseconds since 1970.
 std::string clock_time(int64_t wall_us);
 // "2026-11-23 00:55:15" of a timestamp of 14 digits; as it is when it is none.
