@@ -19,6 +19,7 @@ Room room_of(const HoldingDisks& disks, const Piece& piece) {
 
 std::vector<Room> rooms_of(const HoldingDisks& disks, const Reservation& reservation) {
   std::vector<Room> rooms;
+  rooms.reserve(reservation.pieces.size());
   for (const Piece& piece : reservation.pieces) rooms.push_back(room_of(disks, piece));
   return rooms;
 }

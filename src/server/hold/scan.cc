@@ -51,7 +51,7 @@ Result<Image> read_image(const fs::path& file) {
     if (chunk) {
       checked = check_chunk(chunk->header, first ? key_of(chunk->header) : key_of(image.header), first, path);
     } else {
-      checked = std::unexpected(std::move(chunk).error());
+      checked = std::unexpected(chunk.error());
     }
     if (checked && !seen.insert(path).second) {
       checked =
@@ -242,7 +242,7 @@ std::vector<Recovered> recover_leftovers(std::span<const fs::path> directories) 
 }
 
 std::string Recovered::text() const {
-  const std::string name = key_of(header).text();
+  std::string name = key_of(header).text();
   switch (fate) {
     case Fate::completed:
       return fmt::format("{} was complete in the holding disk when its run was interrupted; kept as {}", name,

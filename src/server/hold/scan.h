@@ -55,7 +55,8 @@ struct Recovered {
   std::string why;
   std::string text() const;  // a sentence for the report
 };
-// Deals with every left-over ".tmp" image in directories no live process owns, as amcleanupdisk does.
+// Deals with every left-over ".tmp" image in directories no other live process owns, as amcleanupdisk does.
+// To be called before this process writes images of its own: it would take them for left-overs.
 std::vector<Recovered> recover_leftovers(std::span<const std::filesystem::path> directories);
 
 // Removes the image's files, the first chunk first, and its date directories when they are empty then.

@@ -24,11 +24,7 @@ PartOptions part_options(const config::Tapetype& tapetype, const config::Dumptyp
 
 PartFiller::PartFiller(const base::Clock& clock, wire::DumpHeader header, PartOptions options,
                        PartPosition start)
-    : clock_(clock),
-      header_(std::move(header)),
-      options_(options),
-      position_(std::move(start)),
-      crc_(position_.crc) {
+    : clock_(clock), header_(std::move(header)), options_(options), position_(start), crc_(position_.crc) {
   header_.type = wire::DumpHeader::Type::split_file;
   header_.total_parts = -1;
   header_.cont_filename.clear();

@@ -16,7 +16,7 @@ PartWriter::PartWriter(loop::Loop& loop, uint64_t lane, wire::DumpHeader header,
       owner_(owner),
       position_(start),
       crc_(position_.crc.value()),
-      filler_(std::make_shared<PartFiller>(loop.clock(), std::move(header), options, std::move(start))),
+      filler_(std::make_shared<PartFiller>(loop.clock(), std::move(header), options, start)),
       lane_(loop, lane) {}
 
 PartWriter::~PartWriter() { abandon(); }
