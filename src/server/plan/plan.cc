@@ -173,11 +173,11 @@ class Planner {
 
   void note_cycle() {
     const auto& cap = inputs_.capacity;
-    if (cap.tapecycle > 0 && cap.tapecycle <= cap.runspercycle * std::max<int64_t>(cap.volumes, 1))
+    if (cap.tapecycle > 0 && cap.tapecycle <= cap.runspercycle)
       note(true,
-           fmt::format("tapecycle ({}) <= runspercycle ({}) x runtapes ({}): volumes are overwritten before "
-                       "a dump cycle is over",
-                       cap.tapecycle, cap.runspercycle, cap.volumes));
+           fmt::format(
+               "tapecycle ({}) <= runspercycle ({}): volumes are overwritten before a dump cycle is over",
+               cap.tapecycle, cap.runspercycle));
   }
 
   void place(size_t index, const Decision& decision) {
