@@ -1,5 +1,7 @@
 // Vtapes against what Amanda wrote, and their files against what may happen to them.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -245,6 +247,29 @@ TEST(VtapeVolume, WarnsWhenTheFileSystemIsNearlyFull) {
   EXPECT_EQ(volume.write({&piece, 1}).value().medium, volume::Medium::early_warning);
   ASSERT_TRUE(volume.finish_file(false));
   EXPECT_EQ(volume.start_file(volume::sample_header()).error().kind(), base::ErrorKind::full);
+}
+
+// A limit on the size of files is what a full disk looks like, without needing one.
+TEST(VtapeVolume, NoSpaceInRealityIsTheEndOfTheVolume) {
+  SlotDirectory slots(1);
+  auto volume = slots.labelled("1", "VOL-1");
+  ASSERT_TRUE(volume->start_file(volume::sample_header()));
+  const std::string text = volume::noise(200000);
+  const iovec piece = volume::piece_of(text);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto action = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{100000, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto first = volume->write({&piece, 1});
+  const auto second = volume->write({&piece, 1});
+  EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, action);
+  EXPECT_EQ(first.value().bytes, 100000U - 32768U);
+  EXPECT_EQ(second.value().medium, volume::Medium::full);
+  ASSERT_TRUE(volume->finish_file(false));
+  EXPECT_EQ(volume->list_files().value()[0].bytes, 100000U);
+  EXPECT_EQ(volume->start_file(volume::sample_header()).error().kind(), base::ErrorKind::full);
 }
 
 TEST(VtapeVolume, AVolumeOfAnotherLengthEndsFourBlocksEarly) {
