@@ -197,7 +197,7 @@ class Planner {
     }
     note_decision(dle, decision);
     const auto& answer = answers_[index];
-    if (!decision.ask_levels.empty() && !answer.refusal.empty()) {
+    if (!answer.refusal.empty()) {
       plan_.failed.push_back({index, decision.level, answer.refusal});
       return;
     }

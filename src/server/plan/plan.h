@@ -145,7 +145,8 @@ struct Plan {
   uint64_t total_stored_kib = 0;
 };
 
-// `answers` has one element for each of inputs.dles; those of disks that were not asked are not looked at.
+// `answers` has one element for each of inputs.dles. A refusal counts for every disk, values only for what
+// was asked.
 Plan make_plan(const PlanInputs& inputs, std::span<const Answer> answers);
 
 // --- parts, for tests and other views ---------------------------------------------------------------------

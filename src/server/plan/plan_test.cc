@@ -268,6 +268,14 @@ TEST(MakePlan, a_refusal_fails_the_disk_alone) {
   EXPECT_EQ(plan.dumps[0].dle, 1U);
 }
 
+TEST(MakePlan, a_refusal_counts_though_no_estimate_was_asked) {
+  auto dle = known();
+  dle.estimate = {EstimateMethod::server};
+  const auto plan = make_plan({kTonight, {dle}, {}}, std::vector<Answer>{{.refusal = "the client is down"}});
+  EXPECT_EQ(plan.failed.size(), 1U);
+  EXPECT_THAT(plan.dumps, IsEmpty());
+}
+
 TEST(MakePlan, every_disk_is_told_apart) {
   auto skipped = known();
   skipped.skip_incr = true;
