@@ -112,9 +112,17 @@ class Estimates::Impl {
       });
       if (!wished || (!estimate.kib && estimate.errors.empty())) continue;
       if (!job.answered.insert({estimate.disk, estimate.level}).second) continue;
-      EstimateAnswer answer{
-          job.peer.host, estimate.disk, estimate.level, estimate.kib.value_or(wire::kNoEstimate), {}, {}};
-      if (!estimate.errors.empty()) answer.problem = estimate.errors.front();
+      EstimateAnswer answer{job.peer.host,
+                            estimate.disk,
+                            estimate.level,
+                            estimate.kib.value_or(wire::kNoEstimate),
+                            {},
+                            false,
+                            {}};
+      if (!estimate.errors.empty()) {
+        answer.problem = estimate.errors.front();
+        answer.said_by_client = true;
+      }
       if (!estimate.warnings.empty()) answer.warning = estimate.warnings.front();
       answered_(answer);
     }
@@ -131,6 +139,7 @@ class Estimates::Impl {
                    level,
                    wire::kNoEstimate,
                    problem.empty() ? "the client gave no estimate" : problem,
+                   false,
                    {}});
       }
     }

@@ -23,8 +23,9 @@ struct EstimateWish {
 struct EstimateAnswer {
   std::string host, disk;
   int level = 0;
-  int64_t kib = -1;     // -1: no value; -2: the client says that this level is impossible
-  std::string problem;  // why there is no value
+  int64_t kib = -1;             // -1: no value; -2: the client says that this level is impossible
+  std::string problem;          // why there is no value
+  bool said_by_client = false;  // the problem, in the client's words; else it is that no answer came
   std::string warning;
 };
 

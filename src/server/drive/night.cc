@@ -20,12 +20,14 @@ struct Known {
 bool still_there(const Known& known, const config::DiskListEntry& disk, const compat::LevelStats& stats) {
   const std::string timestamp = base::timestamp14(stats.unixtime);
   if (known.catalog != nullptr) {
+    bool listed = false;
     for (const auto* image : known.catalog->images_of(disk.host, disk.disk)) {
-      if (image->level == stats.level && image->timestamp == timestamp &&
-          image->status == catalog::ImageStatus::ok) {
-        return true;
-      }
+      if (image->level != stats.level || image->timestamp != timestamp) continue;
+      if (image->status == catalog::ImageStatus::ok) return true;
+      listed = true;
     }
+    // The catalog knows it and says that it is not whole any more.
+    if (listed) return false;
   }
   // Its log may be gone while its volume still is what it was.
   if (known.tapelist == nullptr || stats.label.empty()) return false;
@@ -127,7 +129,9 @@ void Answers::take(const EstimateAnswer& answer) {
   for (size_t i = 0; i < night_.disks.size(); ++i) {
     if (night_.disks[i].host != answer.host || night_.disks[i].disk != answer.disk) continue;
     answers_[i].native_kib[answer.level] = answer.kib;
-    if (!answer.problem.empty()) answers_[i].trouble = answer.problem;
+    if (answer.problem.empty()) continue;
+    // What the client cannot even read for an estimate it cannot dump; silence may have other causes.
+    (answer.said_by_client ? answers_[i].refusal : answers_[i].trouble) = answer.problem;
   }
 }
 

@@ -35,6 +35,8 @@ namespace {
 constexpr auto kProgressEvery = std::chrono::seconds(1);
 // How long a client may take to answer a request for a dump, as Amanda's dumper waits.
 constexpr auto kDumpReplyTimeout = std::chrono::seconds(60);
+// Tries to write one held image, as Amanda's taper.
+constexpr int64_t kWriteTries = 2;
 // Client messages that go into journal and log.
 constexpr size_t kMaxMessages = 200;
 
@@ -43,6 +45,7 @@ struct JobInfo {
   const config::DiskListEntry* disk = nullptr;  // null: a flush of a disk that is no longer listed
   journal::ImageId image;
   int attempt = 0;
+  int64_t writes = 0;  // tries to write the held image
   journal::Destination to = journal::Destination::holding;
   // Of the finished dump, or read from the holding file: whole, with CRCs.
   wire::DumpHeader header;
@@ -200,7 +203,7 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
                          std::move_only_function<void(int)> done) {
   done_ = std::move(done);
   recorder_->watch(std::move(watcher));
-  drive_.emplace(Limits{config_.globals.inparallel, config_.first_storage().runtapes, 2});
+  drive_.emplace(Limits{config_.globals.inparallel, config_.first_storage().runtapes, kWriteTries});
   for (size_t i = 0; i < night_->disks.size(); ++i) {
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
     recorder_->record(journal::DleChosen{night_->disks[i].host, night_->disks[i].disk});
@@ -450,7 +453,10 @@ void Runner::Impl::dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome) {
   if (error.kind() == ErrorKind::full && job.to == journal::Destination::holding) {
     failed.kind = DumpFailed::Kind::no_space;
   }
-  if (error.kind() == ErrorKind::full && job.to == journal::Destination::volume) failed.volume_lost = true;
+  if (job.to == journal::Destination::volume && job.volume_target && job.volume_target->volume_failed()) {
+    failed.volume_lost = true;
+    if (station_->loaded()) volume_over(error.what());
+  }
   job.holding_target.reset();
   job.volume_target.reset();
   job.first_part.reset();
@@ -503,9 +509,10 @@ void Runner::Impl::write_ended(JobId id, WriteOutcome outcome) {
   const auto& storage = config_.first_storage();
   if (!outcome.result) {
     if (outcome.volume_lost && station_->loaded()) volume_over(outcome.result.error().what());
+    const bool again = !outcome.unreadable && job.writes < kWriteTries && !cancelled_;
     recorder_->record(journal::ImageWriteFailed{job.image, storage.name, storage.tapepool,
                                                 job.first_part.has_value(), outcome.parts, outcome.bytes,
-                                                outcome.seconds, outcome.result.error().what(), false});
+                                                outcome.seconds, outcome.result.error().what(), again});
     job.first_part.reset();
     return feed(ImageFailed{id, outcome.result.error().what(), outcome.volume_lost, outcome.unreadable});
   }
@@ -589,6 +596,10 @@ void Runner::Impl::settle_waiting() {
 void Runner::Impl::sample_progress() {
   progress_ = loop_.after(kProgressEvery, [this] {
     for (auto& [id, job] : jobs_) {
+      if (job.write) {
+        recorder_->record(journal::DumpProgress{job.image, job.write->bytes(), {}, {}});
+        continue;
+      }
       if (!job.dump) continue;
       const uint64_t bytes = job.dump->bytes();
       const auto* meter = job.dump->meter();

@@ -19,8 +19,13 @@ class VolumeTarget : public dump::Target, public volume::PartOwner {
   void finish(const wire::DumpHeader& header, std::move_only_function<void(base::Result<>)> done) override;
   void abandon() override;
   void volume_wanted() override;
-  void part_done(const volume::PartResult& part) override { desk_.part_ended(job_, part); }
+  void part_done(const volume::PartResult& part) override {
+    volume_failed_ = volume_failed_ || !part.good;
+    desk_.part_ended(job_, part);
+  }
 
+  // The volume, not the client, ended the dump.
+  bool volume_failed() const { return volume_failed_; }
   int parts() const { return writer_ ? writer_->parts() : 0; }
 
  private:
@@ -31,6 +36,7 @@ class VolumeTarget : public dump::Target, public volume::PartOwner {
   volume::PartOptions options_;
   uint64_t lane_;
   std::unique_ptr<volume::PartWriter> writer_;
+  bool volume_failed_ = false;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
 };
 
