@@ -11,7 +11,9 @@
 #include "cli/dump_command.h"
 #include "cli/find_command.h"
 #include "cli/label_command.h"
+#include "cli/report_command.h"
 #include "cli/restore_command.h"
+#include "cli/status_command.h"
 
 namespace headrace::cli {
 
@@ -34,6 +36,8 @@ struct Arguments {
   std::string label;
   std::optional<int> slot;
   bool force = false;
+  bool follow = false;
+  std::string timestamp;
 };
 
 // Each command sets this; run after parsing, so that a command may exit with any status.
@@ -143,6 +147,36 @@ void add_dump(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   });
 }
 
+void add_status(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto* command =
+      app.add_subcommand("status", "How the run that goes on, or the last one, stands (amstatus)");
+  add_config_argument(*command, arguments);
+  command->add_flag("--follow,-f", arguments.follow, "Go on until the run ends");
+  add_json(*command, arguments);
+  command->footer(
+      "Examples:\n  headrace status daily\n  headrace status daily --follow\n  headrace status daily --json "
+      "| jq .\n"
+      "Exit status: 0 all is well so far; else as of \"headrace dump\".");
+  command->callback([&] {
+    chosen = [&] { return status(arguments.config, arguments.follow, arguments.json, arguments.overrides); };
+  });
+}
+
+void add_report(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto* command = app.add_subcommand("report", "What a run did (amreport)");
+  add_config_argument(*command, arguments);
+  command->add_option("--at", arguments.timestamp, "The run of that time or day (default: the last one)");
+  add_json(*command, arguments);
+  command->footer(
+      "Examples:\n  headrace report daily\n  headrace report daily --at 20261123\n"
+      "Exit status: 0 all went well; else as of \"headrace dump\".");
+  command->callback([&] {
+    chosen = [&] {
+      return report(arguments.config, arguments.timestamp, arguments.json, arguments.overrides);
+    };
+  });
+}
+
 void add_label(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   auto* command = app.add_subcommand("label", "Label a volume (amlabel)");
   add_config_argument(*command, arguments);
@@ -228,6 +262,8 @@ int run(int argc, char** argv) {
   add_config(app, arguments, chosen);
   add_check(app, arguments, chosen);
   add_dump(app, arguments, chosen);
+  add_status(app, arguments, chosen);
+  add_report(app, arguments, chosen);
   add_label(app, arguments, chosen);
   add_restore(app, arguments, chosen);
   add_find(app, arguments, chosen);
