@@ -42,14 +42,16 @@ class Night:
     def __init__(self, lab):
         self.lab = lab
         self.client = None
+        self.hosts = {}
 
-    def disk(self, name, megabytes=2, files=3, host=CLIENT, device=None):
+    def disk(self, name, megabytes=2, files=3, host=CLIENT):
         """A disk `name` with its tree at disks/NAME, bytes that do not compress."""
         root = self.lab.path("disks", name)
         os.makedirs(root)
         for number in range(files):
             tree.write(f"{root}/file {number}", tree.pattern(megabytes * 1024 * 1024 // files, number + hash_of(name)))
-        self.lab.add_disk(f"/{name}", device or root, host=host)
+        self.lab.add_disk(f"/{name}", root, host=host)
+        self.hosts[name] = host
         return root
 
     def up(self):
@@ -94,10 +96,10 @@ class Night:
         got = {disk.strip("/"): result for disk, (result, _) in self.results().items()}
         expect(all(got.get(disk) == result for disk, result in wanted.items()), f"wanted {wanted}, the run log has {got}")
 
-    def expect_restored(self, name, host=CLIENT):
+    def expect_restored(self, name):
         to = self.lab.path(f"restored-{name}-{time.monotonic_ns()}")
         os.makedirs(to)
-        self.lab.headrace("restore", CONF, host, f"/{name}", "--to", to)
+        self.lab.headrace("restore", CONF, self.hosts[name], f"/{name}", "--to", to)
         found = compare_trees.differences(compare_trees.snapshot(self.lab.path("disks", name)), compare_trees.snapshot(to), ["xattrs"])
         expect(not found, f"{name} restored differs:\n" + "\n".join(found[:20]))
 
