@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -92,6 +93,16 @@ std::set<std::string> offered(const std::vector<std::string>& words) {
   return services;
 }
 
+// The peer sees our end when the descriptors close: we may not hold them twice. inetd makes the connection
+// our standard error too, where a stray word would break the protocol.
+void let_go_of_standard_descriptors() {
+  const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  ::dup2(null.get(), STDIN_FILENO);
+  ::dup2(null.get(), STDOUT_FILENO);
+  struct stat error{};
+  if (::fstat(STDERR_FILENO, &error) != 0 || S_ISSOCK(error.st_mode)) ::dup2(null.get(), STDERR_FILENO);
+}
+
 class Server {
  public:
   Server(loop::Loop& loop, const ClientOptions& options, auth::Authorizer& authorizer,
@@ -130,11 +141,7 @@ class Server {
     auto out = loop::make_fd_stream(loop_, Fd(::dup(STDOUT_FILENO)), loop::FdKind::pipe);
     if (!in) return std::unexpected(std::move(in).error());
     if (!out) return std::unexpected(std::move(out).error());
-    // The peer sees our end when the descriptors close: no child may hold them, nor may we twice.
-    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    ::dup2(null, STDIN_FILENO);
-    ::dup2(null, STDOUT_FILENO);
-    ::close(null);
+    let_go_of_standard_descriptors();
     responder_.serve(
         auth::make_mux(loop_, std::make_unique<Pipes>(std::move(*in), std::move(*out)), auth::End::responder),
         {options_.auth, std::nullopt});
@@ -212,9 +219,12 @@ Result<> begin(Server& server, const ClientOptions& options) {
     case Handed::pipes:
       server.end_when_idle();
       return server.serve_pipes();
-    case Handed::connection:
+    case Handed::connection: {
       server.end_when_idle();
-      return server.serve_connection(Fd(::dup(STDIN_FILENO)));
+      Fd connection(::dup(STDIN_FILENO));
+      let_go_of_standard_descriptors();
+      return server.serve_connection(std::move(connection));
+    }
     case Handed::listener:
       if (!options.stay) server.end_when_unused();
       return server.adopt(::dup(STDIN_FILENO));

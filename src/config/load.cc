@@ -57,6 +57,8 @@ base::Result<std::filesystem::path> find_config(std::string_view name) {
     places.emplace_back(name);
   } else {
     for (const std::string_view root : kConfigRoots) places.push_back(std::filesystem::path(root) / name);
+    // Last, so that a directory that happens to lie about never hides an installed configuration.
+    places.push_back(std::filesystem::path(".") / name);
   }
   std::string looked;
   for (const auto& place : places) {

@@ -27,7 +27,8 @@ base::Result<Override> parse_override(std::string_view text);
 base::Result<std::vector<Override>> parse_overrides(std::span<const std::string> texts);
 
 // The directory of a configuration. `name` is a path to a directory (contains a `/`, or is "." ), or a name
-// looked up under /etc/headrace, then /etc/amanda. Refused when there is no amanda.conf in it.
+// looked up under /etc/headrace, then /etc/amanda, then in the current directory. Refused when there is no
+// amanda.conf in it.
 base::Result<std::filesystem::path> find_config(std::string_view name);
 
 // Reads `config_dir`/amanda.conf over its parent directory's amanda.conf (the site's), if that exists.
