@@ -5,16 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cerrno>
-#include <fmt/format.h>
+#include <mutex>
 
 namespace headrace::base {
 
 namespace fs = std::filesystem;
 
 static void adopt_owner(int fd, const fs::path& parent) {
-  struct stat st {};
+  struct stat st{};
   if (::geteuid() != 0) return;
   const fs::path directory = parent.empty() ? fs::path(".") : parent;
   if (::stat(directory.c_str(), &st) != 0 || st.st_uid == 0) return;
@@ -34,11 +35,11 @@ Result<Fd> create_file(const fs::path& path, mode_t mode, bool exclusive) {
   return fd;
 }
 
-Result<> make_directories(const fs::path& path, mode_t mode) {
+static Result<> make_missing(const fs::path& path, mode_t mode) {
   std::error_code ignored;
   if (path.empty() || fs::is_directory(path, ignored)) return {};
   if (path.has_parent_path() && path.parent_path() != path) {
-    if (auto made = make_directories(path.parent_path(), mode); !made) return made;
+    if (auto made = make_missing(path.parent_path(), mode); !made) return made;
   }
   if (::mkdir(path.c_str(), mode) != 0) {
     if (errno == EEXIST && fs::is_directory(path, ignored)) return {};
@@ -46,6 +47,14 @@ Result<> make_directories(const fs::path& path, mode_t mode) {
   }
   if (auto fd = open_file(path, O_RDONLY | O_DIRECTORY)) adopt_owner(fd->get(), path.parent_path());
   return {};
+}
+
+Result<> make_directories(const fs::path& path, mode_t mode) {
+  // One at a time: a directory that another thread has made, and not yet given its owner, would hand root's
+  // ownership down to what is made in it.
+  static std::mutex one_at_a_time;
+  const std::scoped_lock lock(one_at_a_time);
+  return make_missing(path, mode);
 }
 
 Result<std::string> read_file(const fs::path& path, size_t limit_bytes) {
@@ -75,7 +84,8 @@ Result<> write_all(int fd, std::string_view text, std::string_view name) {
   return {};
 }
 
-Result<> replace_file(const fs::path& path, std::string_view text, mode_t mode, std::string_view temporary_suffix) {
+Result<> replace_file(const fs::path& path, std::string_view text, mode_t mode,
+                      std::string_view temporary_suffix) {
   fs::path temporary = path;
   temporary += temporary_suffix;
   auto fd = create_file(temporary, mode, false);
@@ -91,7 +101,7 @@ Result<> append_locked(const fs::path& path, std::string_view text, mode_t mode)
   auto fd = open_file(path, O_RDWR | O_CREAT | O_APPEND, mode);
   if (!fd) return std::unexpected(std::move(fd).error());
   if (fresh) adopt_owner(fd->get(), path.parent_path());
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   while (::fcntl(fd->get(), F_SETLKW, &lock) != 0) {
@@ -120,7 +130,7 @@ Result<FileLock> FileLock::take(const fs::path& path, int patience_ms) {
   if (fresh) adopt_owner(fd->get(), path.parent_path());
   int pause_ms = 2;
   for (int waited = 0;; waited += pause_ms, pause_ms = std::min(pause_ms * 2, 200)) {
-    struct flock lock {};
+    struct flock lock{};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
     if (::fcntl(fd->get(), F_SETLK, &lock) == 0) return FileLock(std::move(*fd));
