@@ -1,5 +1,6 @@
 #include "server/dump/client_talk.h"
 
+#include "flow/alive.h"
 #include "wire/noop.h"
 #include "wire/packet.h"
 
@@ -14,18 +15,21 @@ class ClientTalk::Impl {
 
   void greet(Features features) {
     features_ = std::move(features);
-    connecting_ = auth::connect(loop_, peer_, [this](Result<std::unique_ptr<auth::Path>> path) {
-      if (!path) return greeted(std::unexpected(std::move(path).error()));
-      path_ = std::move(*path);
-      const auto ours = wire::FeatureSet::ours_as_server();
-      ask("noop", wire::encode_noop_request(ours), noop_times_, nullptr, [this](Result<std::string> body) {
-        if (body) return greeted(wire::parse_noop_reply(*body));
-        if (wire::nak_means_no_noop(wire::nak_body(body.error().what()))) {
-          return greeted(wire::FeatureSet::assumed_default());
-        }
-        greeted(std::unexpected(std::move(body).error()));
-      });
-    });
+    connecting_ =
+        auth::connect(loop_, peer_, [this, alive = alive_.ref()](Result<std::unique_ptr<auth::Path>> path) {
+          if (alive.expired()) return;
+          if (!path) return greeted(std::unexpected(std::move(path).error()));
+          path_ = std::move(*path);
+          const auto ours = wire::FeatureSet::ours_as_server();
+          ask("noop", wire::encode_noop_request(ours), noop_times_, nullptr,
+              [this](Result<std::string> body) {
+                if (body) return greeted(wire::parse_noop_reply(*body));
+                if (wire::nak_means_no_noop(wire::nak_body(body.error().what()))) {
+                  return greeted(wire::FeatureSet::assumed_default());
+                }
+                greeted(std::unexpected(std::move(body).error()));
+              });
+        });
   }
 
   void ask(std::string service, std::string arguments, exchange::RequestTimes times, Partial partial,
@@ -61,6 +65,7 @@ class ClientTalk::Impl {
   std::unique_ptr<exchange::Requester> requester_;
   Features features_;
   Reply reply_;
+  flow::Alive alive_;
 };
 
 ClientTalk::ClientTalk(loop::Loop& loop, auth::Peer peer, std::string dump_user,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "flow/crc_tap.h"
@@ -21,8 +22,9 @@ using base::Result;
 
 namespace {
 
-// How often a dump looks whether its client has gone silent.
-constexpr auto kSilenceCheck = std::chrono::seconds(1);
+// How often a dump looks whether its client has gone silent: at least, at most.
+constexpr base::Duration kSilenceCheckLeast = std::chrono::milliseconds(10);
+constexpr base::Duration kSilenceCheck = std::chrono::seconds(1);
 // DATA that comes before the header is described waits in its stream's own queue.
 enum StreamIndex : size_t { kData, kMesg, kIndex, kState };
 
@@ -31,7 +33,11 @@ enum StreamIndex : size_t { kData, kMesg, kIndex, kState };
 class Dump::Impl {
  public:
   Impl(loop::Loop& loop, DumpRequest request, Target& target)
-      : loop_(loop), request_(std::move(request)), target_(target), messages_(request_.max_messages) {}
+      : loop_(loop),
+        request_(std::move(request)),
+        target_(target),
+        messages_(request_.max_messages),
+        index_lane_(loop.new_lane()) {}
 
   ~Impl() {
     if (!over_) let_go();
@@ -40,14 +46,18 @@ class Dump::Impl {
   void start(Done done) {
     done_ = std::move(done);
     began_ = loop_.clock().now();
-    connecting_ = auth::connect(loop_, request_.peer, [this](Result<std::unique_ptr<auth::Path>> path) {
-      if (!path) return fail(std::move(path).error());
-      path_ = std::move(*path);
-      ask();
-    });
+    connecting_ =
+        auth::connect(loop_, request_.peer,
+                      [this, alive = std::weak_ptr(alive_)](Result<std::unique_ptr<auth::Path>> path) {
+                        if (alive.expired()) return;
+                        if (!path) return fail(std::move(path).error());
+                        path_ = std::move(*path);
+                        ask();
+                      });
   }
 
   flow::Gate gate_;
+  bool image_safe() const { return image_safe_; }
   uint64_t bytes() const { return data_pump_ ? data_pump_->meter().snapshot().bytes : 0; }
   const flow::Meter* meter() const { return data_pump_ ? &data_pump_->meter() : nullptr; }
 
@@ -81,6 +91,7 @@ class Dump::Impl {
     if (!reply->errors.empty())
       return fail(Error(ErrorKind::refused, "the client refuses: " + reply->errors.front()));
     if (reply->retry) {
+      outcome_.retry = reply->retry;
       return fail(
           Error(ErrorKind::again, "the client asks to be called again later: " + reply->retry->message));
     }
@@ -112,28 +123,40 @@ class Dump::Impl {
         });
     mesg_->start();
     if (streams_[kIndex]) {
-      index_ = std::make_unique<IndexSink>(loop_, request_.index, request_.index_form, IndexPart::index);
-      index_pump_ = drain(*streams_[kIndex], index_->stream(), index_ended_);
+      index_ = make_sink(IndexPart::index);
+      index_pump_ = drain(*streams_[kIndex], index_, index_ended_);
     }
     if (streams_[kState]) {
-      state_ = std::make_unique<IndexSink>(loop_, request_.index, request_.index_form, IndexPart::state);
-      state_pump_ = drain(*streams_[kState], state_->stream(), state_ended_);
+      state_ = make_sink(IndexPart::state);
+      state_pump_ = drain(*streams_[kState], state_, state_ended_);
     }
     index_ended_ = !streams_[kIndex];
     state_ended_ = !streams_[kState];
   }
 
-  std::unique_ptr<flow::Pump> drain(loop::Duplex& source, loop::Writable& sink, bool& ended) {
+  std::unique_ptr<IndexSink> make_sink(IndexPart part) {
+    return std::make_unique<IndexSink>(loop_, index_lane_, request_.index, request_.index_form, part);
+  }
+
+  // A pump that cannot write goes on discarding, so that an index without a place does not stop the dump.
+  std::unique_ptr<flow::Pump> drain(loop::Duplex& source, std::unique_ptr<IndexSink>& sink, bool& ended) {
     flow::PumpOptions options;
     options.budget_bytes = flow::kTransformBudgetBytes;
-    auto pump = std::make_unique<flow::Pump>(loop_, source, sink, options);
-    pump->start([this, &ended](Result<> outcome) {
+    auto pump = std::make_unique<flow::Pump>(loop_, source, sink->stream(), options);
+    pump->start([this, &sink, &ended](Result<> outcome) {
       ended = true;
-      if (!outcome && !stream_failure_)
-        stream_failure_ = std::move(outcome).error().during("receiving the index");
+      if (!outcome) {
+        index_blemish(outcome.error());
+        sink.reset();
+      }
       settle_when_all_ended();
     });
     return pump;
+  }
+
+  void index_blemish(const Error& error) {
+    outcome_.strange = true;
+    outcome_.messages.push_back("? the index could not be kept: " + error.what());
   }
 
   void message(std::string_view line, bool partial) {
@@ -168,12 +191,17 @@ class Dump::Impl {
   }
 
   void watch_silence() {
-    silence_ = loop_.after(kSilenceCheck, [this] {
-      const uint64_t now_bytes = bytes();
+    const auto interval = std::clamp(request_.data_timeout, kSilenceCheckLeast, kSilenceCheck);
+    silence_ = loop_.after(interval, [this] {
+      uint64_t now_bytes = 0;
+      // A closed gate, or a file that takes nothing, is our own doing and no silence of the client.
+      bool ours = !gate_.open();
+      for (const auto* pump : {data_pump_.get(), index_pump_.get(), state_pump_.get()}) {
+        if (pump == nullptr) continue;
+        now_bytes += pump->meter().snapshot().bytes;
+        ours = ours || pump->meter().state() == flow::FlowState::blocked;
+      }
       const auto now = loop_.clock().now();
-      // A closed gate, or a target that takes nothing, is our own doing and no silence of the client.
-      const bool ours =
-          !gate_.open() || (data_pump_ && data_pump_->meter().state() == flow::FlowState::blocked);
       if (now_bytes != seen_bytes_ || ours) last_sign_of_life_ = now;
       seen_bytes_ = now_bytes;
       if (now - last_sign_of_life_ > request_.data_timeout) {
@@ -196,6 +224,11 @@ class Dump::Impl {
     outcome_.stored_bytes = crc_.value().size;
     if (auto verdict = messages_.verdict(); !verdict) return fail(std::move(verdict).error());
     if (stream_failure_) return fail(*stream_failure_);
+    if (crc_.value().size == 0 && outcome_.native_kib > 0) {
+      return fail(
+          Error(ErrorKind::corrupt,
+                fmt::format("the client says that it dumped {} KiB, and none came", outcome_.native_kib)));
+    }
     if (outcome_.client_crc.known() && outcome_.client_crc != outcome_.server_crc) {
       return fail(Error(ErrorKind::corrupt,
                         fmt::format("client CRC ({}) does not match that of the data received ({})",
@@ -209,6 +242,7 @@ class Dump::Impl {
     target_.finish(header, [this, alive = std::weak_ptr(alive_)](Result<> done) {
       if (alive.expired()) return;
       if (!done) return fail(std::move(done).error());
+      image_safe_ = true;
       keep_index();
     });
   }
@@ -217,10 +251,7 @@ class Dump::Impl {
   void keep_index() {
     auto kept = [this, alive = std::weak_ptr(alive_)](Result<> outcome) {
       if (alive.expired()) return;
-      if (!outcome) {
-        outcome_.strange = true;
-        outcome_.messages.push_back("? the index could not be kept: " + outcome.error().what());
-      }
+      if (!outcome) index_blemish(outcome.error());
       if (--keeping_ == 0) succeed();
     };
     keeping_ = 1;
@@ -229,7 +260,7 @@ class Dump::Impl {
       index_->keep(kept);
       auto header_written = std::make_shared<Result<>>();
       loop_.offload(
-          loop_.new_lane(),
+          index_lane_,
           [key = request_.index, header = outcome_.header, header_written] {
             // The header file is text for people and amrecover; the block size of a volume means nothing
             // there.
@@ -258,14 +289,19 @@ class Dump::Impl {
     failing_ = true;
     let_go();
     outcome_.result = std::unexpected(std::move(error));
-    report();
+    // Behind what removes this try's index: the next try finds its names free.
+    loop_.offload(
+        index_lane_, [] {},
+        [this, alive = std::weak_ptr(alive_)] {
+          if (!alive.expired()) report();
+        });
   }
 
   // Everything towards the client and the target is given up, in the order of who uses whom.
   void let_go() {
     silence_.reset();
     data_pump_.reset();
-    target_.abandon();
+    if (!image_safe_) target_.abandon();
     index_pump_.reset();
     state_pump_.reset();
     index_.reset();
@@ -282,6 +318,7 @@ class Dump::Impl {
       if (alive.expired()) return;
       over_ = true;
       outcome_.strange = outcome_.strange || messages_.strange();
+      if (!outcome_.retry) outcome_.retry = messages_.retry();
       outcome_.seconds = std::chrono::duration<double>(loop_.clock().now() - began_).count();
       outcome_.messages.insert(outcome_.messages.begin(), messages_.lines().begin(), messages_.lines().end());
       auto done = std::move(done_);
@@ -307,6 +344,7 @@ class Dump::Impl {
   bool state_ended_ = false;
   bool failing_ = false;
   bool over_ = false;
+  bool image_safe_ = false;
   int keeping_ = 0;
 
   std::unique_ptr<loop::Operation> connecting_;
@@ -315,6 +353,7 @@ class Dump::Impl {
   std::vector<std::unique_ptr<exchange::Requester>> retired_;  // may be on the stack above us
   exchange_streams streams_;
   flow::CrcTap crc_;
+  uint64_t index_lane_;
   std::unique_ptr<IndexSink> index_;
   std::unique_ptr<IndexSink> state_;
   std::unique_ptr<flow::LineReader> mesg_;
@@ -329,6 +368,7 @@ Dump::Dump(loop::Loop& loop, DumpRequest request, Target& target)
     : impl_(std::make_unique<Impl>(loop, std::move(request), target)) {}
 Dump::~Dump() = default;
 void Dump::start(Done done) { impl_->start(std::move(done)); }
+bool Dump::image_safe() const { return impl_->image_safe(); }
 flow::Gate& Dump::gate() { return impl_->gate_; }
 uint64_t Dump::bytes() const { return impl_->bytes(); }
 const flow::Meter* Dump::meter() const { return impl_->meter(); }

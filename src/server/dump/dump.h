@@ -6,13 +6,15 @@
 //        └───────────┴────────────┴──────────────┴────────────┘ error, deadline, cancel
 //
 // A dump is good only when the client said "size" and "end", reported no error, and the bytes that arrived
-// have the length and CRC it named. The connection carries DATA, MESG, INDEX and STATE of this dump alone,
+// have the length and CRC it named. An index that cannot be kept is a blemish (strange), no failure: the
+// image can be restored without it. The connection carries DATA, MESG, INDEX and STATE of this dump alone,
 // and each is drained into something that needs nothing of that connection, so none can hold up the others
 // for ever.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,7 @@
 #include "wire/dle.h"
 #include "wire/dump_header.h"
 #include "wire/features.h"
+#include "wire/sendbackup.h"
 
 namespace headrace::dump {
 
@@ -63,7 +66,8 @@ struct DumpOutcome {
   // Success, or why not; kinds: gone and again may be retried, refused is the operator's.
   base::Result<> result;
   bool strange = false;
-  uint64_t native_kib = 0;  // the client's "size"
+  std::optional<wire::Retry> retry;  // of a failed one: the client asks to be called again, then
+  uint64_t native_kib = 0;           // the client's "size"
   base::CrcAndSize native_crc, client_crc, server_crc;
   uint64_t stored_bytes = 0;
   double seconds = 0;
@@ -81,6 +85,9 @@ class Dump {
   Dump& operator=(const Dump&) = delete;
 
   void start(Done done);
+  // The target has the image for good and only the index is being put away: the dump ends well by itself
+  // soon.
+  bool image_safe() const;
   // Closing it stops DATA from being read; nothing times out meanwhile.
   flow::Gate& gate();
   uint64_t bytes() const;

@@ -6,7 +6,7 @@ namespace headrace::dump {
 
 using base::Result;
 
-// Blocking; one worker at a time, since stream and keep() follow one another.
+// Blocking; one worker at a time, since all calls are made on one lane.
 class IndexSink::File {
  public:
   File(compat::IndexKey key, compat::IndexForm form, IndexPart part)
@@ -61,9 +61,10 @@ class Feed : public BlockingSink {
 
 }  // namespace
 
-IndexSink::IndexSink(loop::Loop& loop, compat::IndexKey key, compat::IndexForm form, IndexPart part)
-    : loop_(loop), lane_(loop.new_lane()), file_(std::make_shared<File>(std::move(key), form, part)) {
-  stream_ = make_offload_sink(loop_, std::make_unique<Feed<File>>(file_));
+IndexSink::IndexSink(loop::Loop& loop, uint64_t lane, compat::IndexKey key, compat::IndexForm form,
+                     IndexPart part)
+    : loop_(loop), lane_(lane), file_(std::make_shared<File>(std::move(key), form, part)) {
+  stream_ = make_offload_sink(loop_, lane_, std::make_unique<Feed<File>>(file_));
 }
 
 IndexSink::~IndexSink() {

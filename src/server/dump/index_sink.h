@@ -15,12 +15,14 @@ enum class IndexPart { index, state };
 // `keep()` is called after the stream was finished; otherwise it is removed.
 class IndexSink {
  public:
-  IndexSink(loop::Loop& loop, compat::IndexKey key, compat::IndexForm form, IndexPart part);
+  // All its file work is done on `lane`, also what its end leaves to do.
+  IndexSink(loop::Loop& loop, uint64_t lane, compat::IndexKey key, compat::IndexForm form, IndexPart part);
   ~IndexSink();
   IndexSink(const IndexSink&) = delete;
   IndexSink& operator=(const IndexSink&) = delete;
 
   loop::Writable& stream();
+  // Called later, even when this is destroyed meanwhile.
   void keep(std::move_only_function<void(base::Result<>)> done);
 
  private:

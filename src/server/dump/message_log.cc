@@ -57,6 +57,7 @@ void MessageLog::add(std::string_view line, bool partial) {
       if (state_.size() + parsed.text.size() < kMaxStateBytes) state_ += parsed.text + "\n";
       return;
     case Kind::retry:
+      retry_ = parsed.retry;
       if (!error_) error_ = "the client asks to be called again later: " + parsed.retry.message;
       break;
     case Kind::no_op:

@@ -25,6 +25,7 @@ class MessageLog {
 
   // Whether the client called the dump good: an error line, a missing size or end line make it fail.
   base::Result<> verdict() const;
+  const std::optional<wire::Retry>& retry() const { return retry_; }
   bool strange() const { return strange_; }
   uint64_t native_kib() const { return native_kib_.value_or(0); }
   base::CrcAndSize native_crc() const { return native_crc_; }
@@ -45,6 +46,7 @@ class MessageLog {
   bool cut_ = false;
   bool strange_ = false;
   std::optional<std::string> error_;
+  std::optional<wire::Retry> retry_;
   std::optional<uint64_t> native_kib_;
   base::CrcAndSize native_crc_, client_crc_;
   wire::DumpHeader fields_;

@@ -17,10 +17,13 @@ class BlockingSink {
   virtual ~BlockingSink() = default;
   virtual base::Result<> write(base::Bytes bytes) = 0;
   virtual base::Result<> finish() = 0;
+  // Last call, if it comes: after a failure, or when the stream was given up, even amid finish().
   virtual void abandon() = 0;
 };
 
-// Owns `sink`. Destroying the stream without finish() abandons it.
-std::unique_ptr<loop::Writable> make_offload_sink(loop::Loop& loop, std::unique_ptr<BlockingSink> sink);
+// Owns `sink`. All its calls are made on `lane`, in order. Destroying the stream without finish() abandons
+// it.
+std::unique_ptr<loop::Writable> make_offload_sink(loop::Loop& loop, uint64_t lane,
+                                                  std::unique_ptr<BlockingSink> sink);
 
 }  // namespace headrace::dump

@@ -32,7 +32,7 @@ Result<auth::Peer> peer_of(const config::ServerConfig& config, const config::Dis
   peer.auth = entry.dumptype.auth;
   peer.port = *port;
   const auto& range = config.globals.reserved_tcp_port;
-  if (range.low > 0 && range.high >= range.low && range.high <= 1023) {
+  if (range.low > 0 && range.high >= range.low && range.high <= 65535) {
     peer.source_port_low = static_cast<uint16_t>(range.low);
     peer.source_port_high = static_cast<uint16_t>(range.high);
   }
