@@ -49,7 +49,7 @@ class Estimates::Impl {
   void enlist(EstimateWish wish) {
     auto peer = dump::peer_of(config_, wish.entry);
     if (!peer) {
-      outcomes_[wish.entry.host].problem = peer.error().what();
+      outcomes_[{wish.entry.host, wish.entry.disk}].problem = peer.error().what();
       return;
     }
     for (auto& job : jobs_) {
@@ -149,7 +149,7 @@ class Estimates::Impl {
   void over(HostJob& job, std::string problem) {
     job.over = true;
     job.outcome.problem = std::move(problem);
-    outcomes_[job.peer.host] = job.outcome;
+    for (const auto& wish : job.wishes) outcomes_[{wish.entry.host, wish.entry.disk}] = job.outcome;
     report_when_done();
   }
 
@@ -169,7 +169,7 @@ class Estimates::Impl {
   Answered answered_;
   Done done_;
   std::list<HostJob> jobs_;
-  std::map<std::string, HostOutcome> outcomes_;
+  HostOutcomes outcomes_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
 };
 

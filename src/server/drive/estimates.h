@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/disklist.h"
@@ -31,14 +32,17 @@ struct EstimateAnswer {
 
 struct HostOutcome {
   wire::FeatureSet features = wire::FeatureSet::assumed_default();
-  // Empty: the client answered. Otherwise nothing of this host can be dumped, and this says why.
+  // Empty: the client answered. Otherwise the disk cannot be dumped, and this says why.
   std::string problem;
 };
+
+// By host and disk: disks of one host may be reached in different ways.
+using HostOutcomes = std::map<std::pair<std::string, std::string>, HostOutcome>;
 
 class Estimates {
  public:
   using Answered = std::move_only_function<void(const EstimateAnswer&)>;
-  using Done = std::move_only_function<void(std::map<std::string, HostOutcome>)>;
+  using Done = std::move_only_function<void(HostOutcomes)>;
 
   Estimates(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
             std::vector<EstimateWish> wishes);
@@ -47,7 +51,7 @@ class Estimates {
   Estimates& operator=(const Estimates&) = delete;
 
   // `answered` exactly once for each wished level of a host that could be reached; then `done` with one
-  // outcome a host.
+  // outcome for each wish.
   void start(Answered answered, Done done);
 
  private:

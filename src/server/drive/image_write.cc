@@ -68,13 +68,13 @@ void ImageWrite::pumped(Result<> outcome) {
     });
     return;
   }
-  const bool from_reader =
-      outcome.error().kind() == ErrorKind::corrupt && writer_->position().offset == bytes();
+  // A writer that was only given up, because the holding file could not be read, did not fail.
+  const bool from_writer = writer_->error().kind() != ErrorKind::cancelled;
   // The volume ended without warning in the middle of a part: that part is written again on the next one.
-  if (outcome.error().kind() == ErrorKind::full && writer_->position().offset < bytes()) {
+  if (from_writer && outcome.error().kind() == ErrorKind::full && writer_->position().offset < bytes()) {
     return go_on(writer_->position());
   }
-  end(std::move(outcome), !from_reader, from_reader);
+  end(std::move(outcome), from_writer, !from_writer);
 }
 
 void ImageWrite::go_on(volume::PartPosition from) {
@@ -104,11 +104,15 @@ void ImageWrite::end(Result<> outcome, bool volume_lost, bool unreadable) {
   report.volume_lost = volume_lost;
   report.unreadable = unreadable;
   report.seconds = std::chrono::duration<double>(loop_.clock().now() - began_).count();
-  if (report.result) {
+  if (writer_) {
     report.parts = writer_->parts();
     report.crc = writer_->crc();
-    report.bytes = report.crc.size;
+    report.bytes = report.result ? report.crc.size : writer_->position().offset;
   }
+  // From here on nobody asks for volumes or tells of parts, and the volume is free.
+  pump_.reset();
+  writer_.reset();
+  reader_.reset();
   loop_.post([this, alive = std::weak_ptr(alive_), report = std::move(report)]() mutable {
     if (alive.expired()) return;
     auto done = std::move(done_);

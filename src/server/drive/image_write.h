@@ -16,8 +16,8 @@ namespace headrace::drive {
 
 struct WriteOutcome {
   base::Result<> result;
-  int parts = 0;
-  uint64_t bytes = 0;
+  int parts = 0;       // whole ones, also when it failed
+  uint64_t bytes = 0;  // in them
   base::CrcAndSize crc;
   double seconds = 0;
   bool volume_lost = false;  // the volume cannot be used any more

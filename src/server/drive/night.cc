@@ -135,9 +135,9 @@ void Answers::take(const EstimateAnswer& answer) {
   }
 }
 
-void Answers::take(const std::map<std::string, HostOutcome>& hosts) {
+void Answers::take(const HostOutcomes& hosts) {
   for (size_t i = 0; i < night_.disks.size(); ++i) {
-    const auto host = hosts.find(night_.disks[i].host);
+    const auto host = hosts.find({night_.disks[i].host, night_.disks[i].disk});
     if (host == hosts.end() || host->second.problem.empty() || !answers_[i].refusal.empty()) continue;
     answers_[i].refusal = host->second.problem;
   }

@@ -34,7 +34,7 @@ class Answers {
   explicit Answers(const Night& night);
   void take(const EstimateAnswer& answer);
   // Hosts that cannot be reached refuse all their disks; so do disks that Headrace cannot dump.
-  void take(const std::map<std::string, HostOutcome>& hosts);
+  void take(const HostOutcomes& hosts);
   const std::vector<plan::Answer>& answers() const { return answers_; }
 
  private:

@@ -37,6 +37,9 @@ constexpr auto kProgressEvery = std::chrono::seconds(1);
 constexpr auto kDumpReplyTimeout = std::chrono::seconds(60);
 // Tries to write one held image, as Amanda's taper.
 constexpr int64_t kWriteTries = 2;
+// How long a client that asks to be called later is left alone.
+constexpr auto kLeastDelay = std::chrono::seconds(1);
+constexpr auto kMostDelay = std::chrono::hours(12) / std::chrono::seconds(1) * std::chrono::seconds(1);
 // Client messages that go into journal and log.
 constexpr size_t kMaxMessages = 200;
 
@@ -92,7 +95,7 @@ class Runner::Impl : public VolumeDesk {
     recorder_->record(journal::Note{std::move(program), severity, std::move(text)});
   }
   void found_images();
-  void estimated(std::map<std::string, HostOutcome> hosts);
+  void estimated(HostOutcomes hosts);
   void add_planned(const plan::Plan& plan);
   std::vector<Job> jobs_of(const plan::Plan& plan);
   base::Duration until_start(const config::Dumptype& type) const;
@@ -103,6 +106,8 @@ class Runner::Impl : public VolumeDesk {
   void start_dump(const StartDump& command);
   void dump_ended(JobId id, dump::DumpOutcome outcome);
   void dump_good(JobId id, JobInfo& job, const dump::DumpOutcome& outcome);
+  void direct_dump_failed(JobInfo& job, DumpFailed& failed);
+  void postpone(JobId id, const wire::Retry& retry, DumpFailed& failed);
   void dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome);
   void write_image(JobId id);
   void write_ended(JobId id, WriteOutcome outcome);
@@ -125,7 +130,7 @@ class Runner::Impl : public VolumeDesk {
   std::optional<Night> night_;
   std::optional<Answers> answers_;
   std::unique_ptr<Estimates> estimates_;
-  std::map<std::string, HostOutcome> hosts_;
+  HostOutcomes hosts_;
   std::optional<Drive> drive_;
   bool feeding_ = false;
   std::vector<Input> inbox_;
@@ -182,12 +187,16 @@ Result<> Runner::Impl::begin() {
   answers_.emplace(*night_);
   for (const auto& warning : night_->warnings) note(journal::Severity::warning, "planner", warning);
   for (auto& image : leftovers.to_flush) {
-    const bool listed = std::ranges::any_of(night_->disks, [&](const auto& disk) {
+    const auto listed = std::ranges::find_if(night_->disks, [&](const auto& disk) {
       return disk.host == image.header.host && disk.disk == image.header.disk;
     });
-    if (options_.selected && !listed) continue;
+    if (options_.selected && listed == night_->disks.end() &&
+        config_.first_storage().autoflush != config::Autoflush::all) {
+      continue;
+    }
     const JobId id = next_job_++;
     JobInfo& job = jobs_[id];
+    if (listed != night_->disks.end()) job.disk = &*listed;
     job.earlier = true;
     job.image = {image.header.host, image.header.disk, image.header.timestamp, image.header.level};
     job.header = image.header;
@@ -220,10 +229,10 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
                fmt::format("{} {}: {}", answer.host, base::quote(answer.disk), answer.warning));
         }
       },
-      [this](std::map<std::string, HostOutcome> hosts) { estimated(std::move(hosts)); });
+      [this](HostOutcomes hosts) { estimated(std::move(hosts)); });
 }
 
-void Runner::Impl::estimated(std::map<std::string, HostOutcome> hosts) {
+void Runner::Impl::estimated(HostOutcomes hosts) {
   hosts_ = std::move(hosts);
   answers_->take(hosts_);
   const auto plan = plan::make_plan(night_->inputs, answers_->answers());
@@ -330,14 +339,16 @@ void Runner::Impl::obey(const Command& command) {
     return recorder_->record(journal::ImageLeftOnHolding{job.image, job.file, job.stored_kib, leave->reason});
   }
   if (const auto* abort = std::get_if<AbortDump>(&command)) {
-    JobInfo& job = jobs_.at(abort->id);
+    // An image that is complete is a good one: it ends by itself.
+    if (jobs_.at(abort->id).dump->image_safe()) return;
     dump::DumpOutcome outcome;
     outcome.result = base::fail(ErrorKind::cancelled, "given up on request");
     // Later: commands are being carried out.
     loop_.post([this, alive = std::weak_ptr(alive_), id = abort->id, outcome = std::move(outcome)]() mutable {
-      if (!alive.expired() && jobs_.at(id).dump) dump_ended(id, std::move(outcome));
+      if (alive.expired()) return;
+      const auto& aborted = jobs_.at(id).dump;
+      if (aborted && !aborted->image_safe()) dump_ended(id, std::move(outcome));
     });
-    (void)job;
     return;
   }
   if (const auto* abort = std::get_if<AbortWrite>(&command)) {
@@ -353,6 +364,8 @@ void Runner::Impl::obey(const Command& command) {
 void Runner::Impl::start_dump(const StartDump& command) {
   const JobId id = command.id;
   JobInfo& job = jobs_.at(id);
+  auto peer = dump::peer_of(config_, *job.disk);
+  if (!peer) return feed(DumpFailed{id, DumpFailed::Kind::refused, peer.error().what(), false});
   job.attempt = command.attempt;
   job.to = command.to;
   dump::Target* target = nullptr;
@@ -375,14 +388,14 @@ void Runner::Impl::start_dump(const StartDump& command) {
   recorder_->record(journal::DumpStarted{job.image, job.attempt, job.to, {}});
 
   dump::DumpRequest request;
-  request.peer = *dump::peer_of(config_, *job.disk);
+  request.peer = std::move(*peer);
   request.host = job.disk->host;
   request.dle = dump::dle_of(*job.disk);
   request.dle.levels = {{job.image.level, false, {}}};
   request.timestamp = job.image.timestamp;
   request.config = config_.name;
   request.dump_user = config_.globals.dumpuser;
-  request.client_features = hosts_.at(job.disk->host).features;
+  request.client_features = hosts_[{job.disk->host, job.disk->disk}].features;
   request.times = dump::times_of(config_, kDumpReplyTimeout);
   request.data_timeout = config_.globals.dtimeout;
   request.index = {config_.globals.indexdir, job.image.host, job.image.disk, job.image.timestamp,
@@ -453,18 +466,42 @@ void Runner::Impl::dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome) {
   if (error.kind() == ErrorKind::full && job.to == journal::Destination::holding) {
     failed.kind = DumpFailed::Kind::no_space;
   }
-  if (job.to == journal::Destination::volume && job.volume_target && job.volume_target->volume_failed()) {
-    failed.volume_lost = true;
-    if (station_->loaded()) volume_over(error.what());
-  }
+  if (job.volume_target) direct_dump_failed(job, failed);
+  if (outcome.retry && !cancelled_) postpone(id, *outcome.retry, failed);
   job.holding_target.reset();
   job.volume_target.reset();
   job.first_part.reset();
   const int64_t tries = job.disk->dumptype.retry_dump;
-  const bool again = failed.kind != DumpFailed::Kind::refused && job.attempt < tries && !cancelled_;
+  const bool again =
+      failed.kind == DumpFailed::Kind::postpone ||
+      (failed.kind != DumpFailed::Kind::refused && job.attempt < tries && !cancelled_);
   recorder_->record(
       journal::DumpFailed{job.image, job.attempt, error.what(), std::move(outcome.messages), again});
   feed(failed);
+}
+
+// What it left on volumes belongs to no image, and a volume that failed is not used again.
+void Runner::Impl::direct_dump_failed(JobInfo& job, DumpFailed& failed) {
+  if (job.volume_target->volume_failed()) {
+    // The dump itself may go well on another volume.
+    failed.kind = DumpFailed::Kind::failed;
+    failed.volume_lost = true;
+    if (station_->loaded()) volume_over(failed.message);
+  }
+  if (!failed.volume_lost && !job.first_part) return;
+  const auto& storage = config_.first_storage();
+  recorder_->record(journal::ImageWriteFailed{job.image, storage.name, storage.tapepool,
+                                              job.first_part.has_value(), job.volume_target->parts(), 0, 0,
+                                              failed.message, false});
+}
+
+// The client asks to be called again later, perhaps for another level.
+void Runner::Impl::postpone(JobId id, const wire::Retry& retry, DumpFailed& failed) {
+  JobInfo& job = jobs_.at(id);
+  failed.kind = DumpFailed::Kind::postpone;
+  if (retry.level >= 0 && retry.level <= compat::kMaxDumpLevel) job.image.level = retry.level;
+  const auto delay = std::clamp<int64_t>(retry.delay_seconds, kLeastDelay.count(), kMostDelay.count());
+  job.timer = loop_.after(std::chrono::seconds(delay), [this, id] { feed(Released{id}); });
 }
 
 // ---- writing to volumes ----
@@ -477,6 +514,7 @@ volume::PartOptions Runner::Impl::parts_of(const JobInfo& job) const {
 
 void Runner::Impl::write_image(JobId id) {
   JobInfo& job = jobs_.at(id);
+  ++job.writes;
   recorder_->record(
       journal::ImageWriteStarted{job.image, config_.first_storage().name, config_.first_storage().tapepool});
   job.write =
@@ -525,6 +563,12 @@ void Runner::Impl::write_ended(JobId id, WriteOutcome outcome) {
 // The image is on volumes: now, and only now, its holding files may go.
 void Runner::Impl::image_safe(JobId id, JobInfo& job) {
   if (job.first_part) history_->taped(job.image, job.first_part->first, job.first_part->second);
+  if (!recorder_->failure().empty()) {
+    // A volume of which no log speaks is no copy.
+    note(journal::Severity::warning, "driver",
+         fmt::format("{} is kept, since the log of its writing is incomplete", job.file.native()));
+    return feed(ImageWritten{id});
+  }
   auto outcome = std::make_shared<Result<>>();
   loop_.offload(
       loop_.new_lane(),
@@ -622,8 +666,9 @@ void Runner::Impl::sample_progress() {
 }
 
 void Runner::Impl::cancel(std::string reason) {
-  if (cancelled_ || !drive_) return;
+  if (cancelled_ || !drive_ || drive_->finished()) return;
   cancelled_ = reason;
+  note(journal::Severity::error, "driver", fmt::format("the run is ended early: {}", reason));
   estimates_.reset();
   feed(Cancel{std::move(reason)});
 }

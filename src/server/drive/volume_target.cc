@@ -21,7 +21,10 @@ void VolumeTarget::finish(const wire::DumpHeader&, std::move_only_function<void(
 }
 
 void VolumeTarget::abandon() {
-  if (writer_) writer_->abandon();
+  if (!writer_) return;
+  // A writer that is only given up did not fail.
+  volume_failed_ = volume_failed_ || writer_->error().kind() != base::ErrorKind::cancelled;
+  writer_->abandon();
 }
 
 void VolumeTarget::volume_wanted() {
