@@ -3,21 +3,36 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "auth/bsdtcp/bsdtcp.h"
 #include "auth/local/local.h"
 
 namespace headrace::auth {
 
+namespace {
+
+class Refusal : public loop::Operation {
+ public:
+  Refusal(loop::Loop& loop, std::string auth, PathReady ready) {
+    loop.post([alive = std::weak_ptr(alive_), auth = std::move(auth), ready = std::move(ready)]() mutable {
+      if (alive.expired()) return;
+      ready(base::fail(base::ErrorKind::unsupported,
+                       fmt::format("auth \"{}\" cannot be used yet; \"bsdtcp\" and \"local\" can", auth)));
+    });
+  }
+
+ private:
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for the posted call
+};
+
+}  // namespace
+
 std::unique_ptr<loop::Operation> connect(loop::Loop& loop, Peer peer, PathReady ready) {
   std::ranges::transform(peer.auth, peer.auth.begin(), [](unsigned char c) { return std::tolower(c); });
   if (peer.auth == "bsdtcp") return connect_bsdtcp(loop, std::move(peer), std::move(ready));
   if (peer.auth == "local") return connect_local(loop, std::move(peer), std::move(ready));
-  loop.post([auth = peer.auth, ready = std::move(ready)]() mutable {
-    ready(base::fail(base::ErrorKind::unsupported,
-                     fmt::format("auth \"{}\" cannot be used yet; \"bsdtcp\" and \"local\" can", auth)));
-  });
-  return nullptr;
+  return std::make_unique<Refusal>(loop, std::move(peer.auth), std::move(ready));
 }
 
 }  // namespace headrace::auth

@@ -61,8 +61,13 @@ class Connecting : public loop::Operation {
       pause_ = loop_.after(kPause, [this] { attempt(); });
       return;
     }
+    std::string doing = fmt::format("connecting to {} by bsdtcp", peer_.host);
+    if (error.kind() == base::ErrorKind::gone) {
+      doing += fmt::format(
+          "; is the client (headrace client, or amandad by inetd) listening there on port {}?", peer_.port);
+    }
     auto ready = std::move(ready_);
-    ready(std::unexpected(std::move(error).during(fmt::format("connecting to {} by bsdtcp", peer_.host))));
+    ready(std::unexpected(std::move(error).during(doing)));
   }
 
   loop::Loop& loop_;

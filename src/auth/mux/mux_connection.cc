@@ -24,8 +24,12 @@ using loop::IoState;
 
 // What the connection reads in one go before other work gets its turn.
 constexpr size_t kReadQuantumBytes = size_t{512} << 10U;
+// What a read counts at least towards that, so that a flood of tiny frames does not hold the loop.
+constexpr size_t kLeastReadCost = 256;
 // Frames gathered into one write.
 constexpr size_t kFramesPerWrite = 8;
+// What a packet that waits for its receiver counts beside its text.
+constexpr size_t kPacketCost = 256;
 
 class Mux;
 
@@ -43,7 +47,11 @@ struct Channel {
   bool reader_gone = false;   // drop what arrives
   loop::Ready readable;
   loop::Ready writable;
+  bool taken = false;  // a stream object refers to this
   bool user_gone = false;
+  uint64_t last_write = 0;  // the connection's count of writes then
+
+  bool unwanted() const { return reader_gone || remote_ended; }
 
   size_t queued() const { return queue.size() - queue_taken; }
   bool has_data() const { return offer_filled > 0 || queued() > 0; }
@@ -55,8 +63,12 @@ struct Talk {
   std::deque<Result<wire::Packet>> arrived;
   Conversation::Received received;
   bool delivering = false;
-  bool remote_closed = false;
+  bool owned = false;  // begun here, or announced to the responder
 };
+
+size_t cost_of(const Result<wire::Packet>& packet) {
+  return kPacketCost + (packet ? packet->body.size() : 0);
+}
 
 class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
  public:
@@ -77,7 +89,7 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   void on_packet(uint32_t handle, Conversation::Received received);
   void end_conversation(uint32_t handle);
   Result<uint32_t> offer_stream();
-  std::unique_ptr<loop::Duplex> take_stream(uint32_t handle);
+  Result<std::unique_ptr<loop::Duplex>> take_stream(uint32_t handle);
 
   // Streams.
   IoResult read(Channel& channel, base::MutableBytes into);
@@ -86,10 +98,11 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   void release(Channel& channel);
   void when_flushed(std::move_only_function<void(Result<>)> done);
   void kick();
+  void wake_reader(Channel& channel);
+  void await_room(Channel& channel);
   const std::optional<Error>& failure() const { return failure_; }
 
  private:
-  friend class MuxStream;
   void schedule_read();
   void read_frames();
   // False when nothing more can be read now.
@@ -99,15 +112,17 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   base::MutableBytes destination_of_payload();
   void took(size_t n);
   void handle_closed(uint32_t handle);
+  void add_arrived(Talk& talk, Result<wire::Packet> packet);
   void packet_complete(Talk& talk);
   void deliver(uint32_t handle);
-  void wake_reader(Channel& channel);
+  void wake_writer(uint32_t handle);
   void lost(Error error);
   void over(Result<> outcome);
   bool append_control(std::string frame);
   void flush();
   void await_transport();
   void transport_writable();
+  void tell_flushed();
   Channel& channel_for(uint32_t handle);
 
   loop::Loop& loop_;
@@ -120,7 +135,11 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   std::map<uint32_t, std::unique_ptr<Channel>> channels_;
   std::map<uint32_t, std::unique_ptr<Talk>> talks_;
   std::vector<std::byte> discard_;
-  size_t enlarged_ = 0;  // by how much destination_of_payload() made room in a queue or packet
+  // Of the frame whose payload is due: none of it was read yet; it goes to nobody, to its end.
+  bool frame_is_new_ = false;
+  bool frame_is_dropped_ = false;
+  size_t waiting_cost_ = 0;  // of the packets not yet delivered
+  size_t enlarged_ = 0;      // by how much destination_of_payload() made room in a queue or packet
   uint32_t next_talk_ = 1;
   uint32_t next_stream_ = kFirstStreamHandle;
   bool started_ = false;
@@ -132,20 +151,33 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   std::string tail_;  // bytes of frames begun or queued that must go before any other
   size_t tail_sent_ = 0;
   bool awaiting_write_ = false;
-  std::deque<uint32_t> writers_;  // streams that wait for room, first come first served
+  std::vector<uint32_t> writers_;  // streams that wait for room
+  uint64_t writes_ = 0;
   std::vector<std::move_only_function<void(Result<>)>> flushed_;
 };
 
 class MuxConversation : public Conversation {
  public:
   MuxConversation(std::shared_ptr<Mux> mux, uint32_t handle) : mux_(std::move(mux)), handle_(handle) {}
-  ~MuxConversation() override { mux_->end_conversation(handle_); }
+  ~MuxConversation() override {
+    // Streams that were offered and never taken up must not hold up the connection with what may come on
+    // them.
+    for (const uint32_t number : offered_) (void)mux_->take_stream(number).has_value();
+    mux_->end_conversation(handle_);
+  }
 
   Result<> send(const wire::Packet& packet) override { return mux_->send_packet(handle_, packet); }
   void on_packet(Received received) override { mux_->on_packet(handle_, std::move(received)); }
-  Result<uint32_t> offer_stream() override { return mux_->offer_stream(); }
+  Result<uint32_t> offer_stream() override {
+    auto number = mux_->offer_stream();
+    if (number) offered_.push_back(*number);
+    return number;
+  }
   // Frames need no connecting: both ends know the handle once the reply is acknowledged.
-  void accept_stream(uint32_t number, StreamReady ready) override { ready(mux_->take_stream(number)); }
+  void accept_stream(uint32_t number, StreamReady ready) override {
+    std::erase(offered_, number);
+    ready(mux_->take_stream(number));
+  }
   void open_stream(uint32_t number, StreamReady ready) override {
     if (number < kFirstNonControlHandle) {
       ready(base::fail(ErrorKind::corrupt,
@@ -158,6 +190,7 @@ class MuxConversation : public Conversation {
  private:
   std::shared_ptr<Mux> mux_;  // the connection lives as long as its last user
   uint32_t handle_;
+  std::vector<uint32_t> offered_;  // not yet accepted
 };
 
 class MuxStream : public loop::Duplex {
@@ -171,6 +204,7 @@ class MuxStream : public loop::Duplex {
 
   IoResult read(base::MutableBytes into) override { return mux_->read(channel_, into); }
   void await_readable(loop::Ready ready) override {
+    if (channel_.reader_gone) return;
     channel_.readable = std::move(ready);
     if (channel_.has_data() || channel_.remote_ended || mux_->failure()) mux_->wake_reader(channel_);
   }
@@ -185,15 +219,24 @@ class MuxStream : public loop::Duplex {
 
   IoResult write(std::span<const iovec> pieces) override { return mux_->write(channel_, pieces); }
   void await_writable(loop::Ready ready) override {
+    if (abandoned_) return;
     channel_.writable = std::move(ready);
-    mux_->writers_.push_back(channel_.handle);
-    if (!mux_->awaiting_write_) mux_->await_transport();
+    mux_->await_room(channel_);
   }
   void finish(std::move_only_function<void(Result<>)> done) override {
+    // A peer that closed the stream before we did has not taken all of it.
+    const bool given_up = channel_.remote_ended && !channel_.local_ended;
+    channel_.writable = nullptr;
     mux_->send_end(channel_);
-    mux_->when_flushed(std::move(done));
+    mux_->when_flushed(
+        [this, alive = std::weak_ptr(alive_), given_up, done = std::move(done)](Result<> outcome) mutable {
+          if (alive.expired() || abandoned_) return;
+          if (outcome && given_up) outcome = std::unexpected(error());
+          done(std::move(outcome));
+        });
   }
   void abandon() override {
+    abandoned_ = true;
     channel_.writable = nullptr;
     mux_->send_end(channel_);
   }
@@ -206,6 +249,8 @@ class MuxStream : public loop::Duplex {
  private:
   std::shared_ptr<Mux> mux_;  // the connection lives as long as its last user
   Channel& channel_;
+  bool abandoned_ = false;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for the outcome of finish()
 };
 
 // ---- conversations ----
@@ -214,6 +259,7 @@ std::unique_ptr<Conversation> Mux::begin() {
   const uint32_t handle = next_talk_++;
   auto talk = std::make_unique<Talk>();
   talk->handle = handle;
+  talk->owned = true;
   talks_[handle] = std::move(talk);
   started_ = true;
   schedule_read();
@@ -248,13 +294,16 @@ void Mux::on_packet(uint32_t handle, Conversation::Received received) {
   auto found = talks_.find(handle);
   if (found == talks_.end()) return;
   found->second->received = std::move(received);
-  if (failure_ && found->second->arrived.empty())
-    found->second->arrived.emplace_back(std::unexpected(*failure_));
+  if (failure_ && found->second->arrived.empty()) add_arrived(*found->second, std::unexpected(*failure_));
   deliver(handle);
 }
 
 void Mux::end_conversation(uint32_t handle) {
-  if (talks_.erase(handle) == 0) return;
+  auto found = talks_.find(handle);
+  if (found == talks_.end()) return;
+  for (const auto& packet : found->second->arrived) waiting_cost_ -= cost_of(packet);
+  talks_.erase(found);
+  kick();
   if (!failure_ && !ended_) append_control(wire::encode_frame(handle, {}));
 }
 
@@ -272,6 +321,8 @@ void Mux::deliver(uint32_t handle) {
     if (talk.arrived.empty() || !talk.received) return;
     auto packet = std::move(talk.arrived.front());
     talk.arrived.pop_front();
+    self->waiting_cost_ -= cost_of(packet);
+    self->kick();
     // The receiver may replace itself or end the conversation while it runs.
     auto received = std::move(talk.received);
     received(std::move(packet));
@@ -301,8 +352,12 @@ Channel& Mux::channel_for(uint32_t handle) {
   return *slot;
 }
 
-std::unique_ptr<loop::Duplex> Mux::take_stream(uint32_t handle) {
-  auto stream = std::make_unique<MuxStream>(shared_from_this(), channel_for(handle));
+Result<std::unique_ptr<loop::Duplex>> Mux::take_stream(uint32_t handle) {
+  Channel& channel = channel_for(handle);
+  if (std::exchange(channel.taken, true)) {
+    return base::fail(ErrorKind::corrupt, fmt::format("the peer named stream {} twice", handle));
+  }
+  auto stream = std::make_unique<MuxStream>(shared_from_this(), channel);
   kick();
   return stream;
 }
@@ -327,6 +382,8 @@ void Mux::schedule_read() {
 void Mux::read_frames() {
   size_t budget = kReadQuantumBytes;
   while (!failure_ && !ended_ && budget > 0) {
+    // Packets come faster than they are delivered: the next delivery reads on.
+    if (waiting_cost_ >= kMaxWaitingPackets) break;
     if (!read_piece(budget)) break;
   }
   for (auto& [handle, channel] : channels_) {
@@ -336,7 +393,10 @@ void Mux::read_frames() {
 }
 
 bool Mux::read_piece(size_t& budget) {
-  if (decoder_.payload_left() == 0) return read_header();
+  if (decoder_.payload_left() == 0) {
+    budget -= std::min(budget, kLeastReadCost);
+    return read_header();
+  }
   const auto into = destination_of_payload();
   // Nobody has room: the connection is paused until the stream's reader calls read() again.
   if (into.empty()) return false;
@@ -354,7 +414,7 @@ bool Mux::read_piece(size_t& budget) {
     lost(transport_->error());
     return false;
   }
-  budget -= result.bytes;
+  budget -= std::min(budget, std::max(result.bytes, kLeastReadCost));
   took(result.bytes);
   return true;
 }
@@ -393,6 +453,8 @@ bool Mux::read_header() {
     return false;
   }
   if (*piece && (*piece)->frame_length == 0) handle_closed((*piece)->handle);
+  frame_is_new_ = true;
+  frame_is_dropped_ = false;
   return true;
 }
 
@@ -405,11 +467,19 @@ base::MutableBytes Mux::destination_of_payload() {
     if (discard_.empty()) discard_.resize(4096);
     return base::MutableBytes(discard_).first(std::min(left, discard_.size()));
   };
+  // Whoever comes or goes in the middle of a frame gets nothing of it.
+  auto drop_frame = [&] {
+    frame_is_dropped_ = true;
+    return scratch();
+  };
+  if (frame_is_dropped_) return scratch();
   if (handle < kFirstNonControlHandle) {
     auto found = talks_.find(handle);
     if (found == talks_.end()) {
-      if (end_ == End::initiator || !opened_ || talks_.size() >= kMaxConversationsPerConnection)
-        return scratch();
+      if (!frame_is_new_ || end_ == End::initiator || !opened_ ||
+          talks_.size() >= kMaxConversationsPerConnection) {
+        return drop_frame();
+      }
       auto talk = std::make_unique<Talk>();
       talk->handle = handle;
       found = talks_.emplace(handle, std::move(talk)).first;
@@ -424,12 +494,14 @@ base::MutableBytes Mux::destination_of_payload() {
   if (found == channels_.end()) {
     // An initiator may see data before it has taken the stream up; it knows no handle before the reply, so
     // bytes for an unnamed stream can only be kept back, bounded by one queue.
-    if (end_ == End::responder || channels_.size() >= kMaxStreamsPerConnection) return scratch();
+    if (!frame_is_new_ || end_ == End::responder || channels_.size() >= kMaxStreamsPerConnection) {
+      return drop_frame();
+    }
     channel_for(handle);
     found = channels_.find(handle);
   }
   Channel& channel = *found->second;
-  if (channel.reader_gone) return scratch();
+  if (channel.unwanted()) return scratch();
   if (channel.queued() == 0 && channel.offer_filled < channel.offer.size()) {
     const auto room = channel.offer.subspan(channel.offer_filled);
     return room.first(std::min(room.size(), left));
@@ -451,6 +523,8 @@ void Mux::took(size_t n) {
   const uint32_t handle = decoder_.handle();
   const size_t enlarged = std::exchange(enlarged_, 0);
   decoder_.took_payload(static_cast<uint32_t>(n));
+  if (n > 0) frame_is_new_ = false;
+  if (frame_is_dropped_) return;
   if (handle < kFirstNonControlHandle) {
     auto found = talks_.find(handle);
     if (found == talks_.end()) return;
@@ -460,7 +534,7 @@ void Mux::took(size_t n) {
     return;
   }
   auto found = channels_.find(handle);
-  if (found == channels_.end() || found->second->reader_gone) return;
+  if (found == channels_.end() || found->second->unwanted()) return;
   Channel& channel = *found->second;
   if (enlarged == 0) {
     channel.offer_filled += n;
@@ -470,14 +544,17 @@ void Mux::took(size_t n) {
   channel.queue.resize(channel.queue.size() - enlarged + n);
 }
 
+void Mux::add_arrived(Talk& talk, Result<wire::Packet> packet) {
+  waiting_cost_ += cost_of(packet);
+  talk.arrived.push_back(std::move(packet));
+}
+
 void Mux::packet_complete(Talk& talk) {
   auto packet = wire::decode_frame_packet(talk.assembling);
   talk.assembling.clear();
-  const bool is_new = !talk.received && talk.arrived.empty() && end_ == End::responder && !talk.remote_closed;
-  talk.arrived.push_back(std::move(packet));
+  add_arrived(talk, std::move(packet));
   const uint32_t handle = talk.handle;
-  if (is_new) {
-    talk.remote_closed = false;
+  if (!std::exchange(talk.owned, true)) {
     loop_.post([weak = weak_from_this(), handle] {
       auto self = weak.lock();
       if (!self || !self->opened_ || !self->talks_.contains(handle)) return;
@@ -489,25 +566,15 @@ void Mux::packet_complete(Talk& talk) {
 }
 
 void Mux::handle_closed(uint32_t handle) {
-  if (handle < kFirstNonControlHandle) {
-    // The peer is done with the conversation; ours ends when its owner lets go of it.
-    if (auto found = talks_.find(handle); found != talks_.end()) found->second->remote_closed = true;
-    return;
-  }
+  // The peer is done with a conversation; ours ends when its owner lets go of it.
+  if (handle < kFirstNonControlHandle) return;
   if (end_ == End::initiator && channels_.size() < kMaxStreamsPerConnection) channel_for(handle);
   auto found = channels_.find(handle);
   if (found == channels_.end()) return;
   Channel& channel = *found->second;
   channel.remote_ended = true;
   wake_reader(channel);
-  if (channel.writable) {
-    loop_.post([weak = weak_from_this(), handle] {
-      auto self = weak.lock();
-      if (!self) return;
-      auto it = self->channels_.find(handle);
-      if (it != self->channels_.end() && it->second->writable) std::exchange(it->second->writable, nullptr)();
-    });
-  }
+  if (channel.writable) wake_writer(handle);
   if (channel.user_gone && channel.local_ended) channels_.erase(found);
 }
 
@@ -526,12 +593,11 @@ void Mux::lost(Error error) {
   const bool proper_end = decoder_.at_boundary() && error.kind() == ErrorKind::gone;
   failure_ = std::move(error);
   for (auto& [handle, talk] : talks_) {
-    talk->arrived.emplace_back(std::unexpected(*failure_));
+    add_arrived(*talk, std::unexpected(*failure_));
     deliver(handle);
   }
   for (auto& [handle, channel] : channels_) {
     wake_reader(*channel);
-    if (channel->writable) writers_.push_back(handle);
   }
   transport_writable();
   over(proper_end ? Result<>() : Result<>(std::unexpected(*failure_)));
@@ -550,6 +616,7 @@ void Mux::over(Result<> outcome) {
 }
 
 IoResult Mux::read(Channel& channel, base::MutableBytes into) {
+  if (channel.reader_gone) return {IoState::failed, 0};
   if (channel.queued() > 0 && channel.offer_filled == 0) {
     const size_t n = std::min(into.size(), channel.queued());
     std::memcpy(into.data(), channel.queue.data() + channel.queue_taken, n);
@@ -622,30 +689,44 @@ void Mux::await_transport() {
 }
 
 void Mux::transport_writable() {
-  auto flushed = std::exchange(flushed_, {});
   auto writers = std::exchange(writers_, {});
-  for (const uint32_t handle : writers) {
-    loop_.post([weak = weak_from_this(), handle] {
-      auto self = weak.lock();
-      if (!self) return;
-      auto it = self->channels_.find(handle);
-      if (it != self->channels_.end() && it->second->writable) std::exchange(it->second->writable, nullptr)();
-    });
-  }
-  for (auto& done : flushed) {
-    done(failure_ ? Result<>(std::unexpected(*failure_)) : Result<>());
-  }
+  // Who wrote last waits longest; else the first one in the list would take all the room each time.
+  std::ranges::sort(writers, {}, [this](uint32_t handle) {
+    const auto found = channels_.find(handle);
+    return found == channels_.end() ? 0 : found->second->last_write;
+  });
+  for (const uint32_t handle : writers) wake_writer(handle);
+  tell_flushed();
+}
+
+void Mux::wake_writer(uint32_t handle) {
+  loop_.post([weak = weak_from_this(), handle] {
+    auto self = weak.lock();
+    if (!self) return;
+    auto it = self->channels_.find(handle);
+    if (it != self->channels_.end() && it->second->writable) std::exchange(it->second->writable, nullptr)();
+  });
+}
+
+void Mux::await_room(Channel& channel) {
+  // Its next write() says why.
+  if (failure_ || channel.remote_ended || channel.local_ended) return wake_writer(channel.handle);
+  if (std::ranges::find(writers_, channel.handle) == writers_.end()) writers_.push_back(channel.handle);
+  await_transport();
 }
 
 void Mux::when_flushed(std::move_only_function<void(Result<>)> done) {
-  if (tail_.empty() || failure_) {
+  flushed_.push_back(std::move(done));
+  if (tail_.empty() || failure_) return tell_flushed();
+  await_transport();
+}
+
+void Mux::tell_flushed() {
+  for (auto& done : std::exchange(flushed_, {})) {
     loop_.post([failure = failure_, done = std::move(done)]() mutable {
       done(failure ? Result<>(std::unexpected(*failure)) : Result<>());
     });
-    return;
   }
-  flushed_.push_back(std::move(done));
-  await_transport();
 }
 
 IoResult Mux::write(Channel& channel, std::span<const iovec> pieces) {
@@ -673,6 +754,7 @@ IoResult Mux::write(Channel& channel, std::span<const iovec> pieces) {
     lost(transport_->error());
     return {IoState::failed, 0};
   }
+  channel.last_write = ++writes_;
   // Whole frames count as taken; of a frame that was begun the rest is kept here, so that the wire never
   // depends on this stream's owner calling again.
   size_t sent = result.bytes;

@@ -9,7 +9,8 @@
 // Mux::read_frames().
 //
 // Bounds: kStreamQueueBytes a stream beyond what its reader has offered, one control packet of kMaxFrameBytes
-// a conversation, one frame's rest plus kMaxControlBacklog of control frames outgoing.
+// under way, kMaxWaitingPackets of packets not yet delivered (more, and reading pauses), one frame's rest
+// plus kMaxControlBacklog of control frames outgoing.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +25,7 @@
 namespace headrace::auth {
 
 inline constexpr size_t kStreamQueueBytes = size_t{256} << 10U;
+inline constexpr size_t kMaxWaitingPackets = size_t{1} << 20U;
 inline constexpr size_t kMaxControlBacklog = size_t{16} << 20U;
 inline constexpr size_t kMaxStreamsPerConnection = 64;
 inline constexpr size_t kMaxConversationsPerConnection = 64;
@@ -44,11 +46,12 @@ class MuxConnection {
   using Opened = std::move_only_function<void(std::unique_ptr<Conversation>)>;
   using Closed = std::move_only_function<void(base::Result<>)>;
   virtual void serve(Opened opened, Closed closed) = 0;
-  // Writes raw bytes as they are, for the refusal a responder sends before any conversation.
+  // The NAK a responder sends before any conversation: on the first handle, `text` being its whole body.
   virtual void send_refusal(std::string_view text) = 0;
 };
 
-// Owns the transport.
+// Owns the transport, which must not use memory it was offered once it has answered `wait` (sockets and pipes
+// do not): what comes next is read to, and written from, where it then belongs.
 std::shared_ptr<MuxConnection> make_mux(loop::Loop& loop, std::unique_ptr<loop::Duplex> transport, End end);
 
 }  // namespace headrace::auth
