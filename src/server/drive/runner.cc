@@ -340,7 +340,8 @@ void Runner::Impl::obey(const Command& command) {
   }
   if (const auto* abort = std::get_if<AbortDump>(&command)) {
     // An image that is complete is a good one: it ends by itself.
-    if (jobs_.at(abort->id).dump->image_safe()) return;
+    const auto& dump = jobs_.at(abort->id).dump;
+    if (!dump || dump->image_safe()) return;
     dump::DumpOutcome outcome;
     outcome.result = base::fail(ErrorKind::cancelled, "given up on request");
     // Later: commands are being carried out.
@@ -472,9 +473,8 @@ void Runner::Impl::dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome) {
   job.volume_target.reset();
   job.first_part.reset();
   const int64_t tries = job.disk->dumptype.retry_dump;
-  const bool again =
-      failed.kind == DumpFailed::Kind::postpone ||
-      (failed.kind != DumpFailed::Kind::refused && job.attempt < tries && !cancelled_);
+  const bool again = failed.kind == DumpFailed::Kind::postpone ||
+                     (failed.kind != DumpFailed::Kind::refused && job.attempt < tries && !cancelled_);
   recorder_->record(
       journal::DumpFailed{job.image, job.attempt, error.what(), std::move(outcome.messages), again});
   feed(failed);

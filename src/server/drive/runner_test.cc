@@ -1,0 +1,425 @@
+// Whole nights with the real Runner.
+#include "server/drive/runner.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "server/drive/night_bench.h"
+
+namespace headrace::drive {
+namespace {
+
+using dump::FakeClient;
+using dump::FakeScript;
+using dump::good_script;
+using journal::Phase;
+
+const std::string kOne = noise(300'000, 1);
+const std::string kTwo = noise(2'500'000, 2);
+const std::string kThree = noise(7, 3);
+
+FakeScript failing() {
+  FakeScript script;
+  script.describe().data("some").end(dump::kToData).index("/\n").end(dump::kToIndex);
+  script.mesg("sendbackup: error [/bin/tar exited with status 2]\n").end(dump::kToMesg);
+  return script;
+}
+
+void all_good(FakeClient& client) {
+  client.estimates = {{"/d1", 300}, {"/d2", 2500}, {"/d3", 1}};
+  client.scripts["/d1"] = {good_script(kOne)};
+  client.scripts["/d2"] = {good_script(kTwo)};
+  client.scripts["/d3"] = {good_script(kThree)};
+}
+
+class RunnerTest : public NightBench {
+ protected:
+  void expect_written(const Ran& ran, const std::string& disk, const std::string& bytes) {
+    SCOPED_TRACE(disk);
+    EXPECT_EQ(ran.dump(disk).phase, Phase::written) << ran.dump(disk).failure;
+    EXPECT_TRUE(on_volumes(disk) == bytes) << on_volumes(disk).size();
+    EXPECT_EQ(catalog_says(disk), "ok");
+    EXPECT_TRUE(has_index(disk));
+    const auto record = info(disk);
+    ASSERT_EQ(record.stats.size(), 1U);
+    EXPECT_EQ(record.stats[0].native_kib, static_cast<int64_t>((bytes.size() + 1023) / 1024));
+    EXPECT_FALSE(record.stats[0].label.empty());
+    EXPECT_EQ(base::timestamp14(record.stats[0].unixtime), timestamp);
+  }
+  void expect_no_trace(const Ran& ran, const std::string& disk) {
+    SCOPED_TRACE(disk);
+    EXPECT_EQ(ran.dump(disk).phase, Phase::failed);
+    EXPECT_FALSE(has_index(disk));
+    EXPECT_TRUE(info(disk).stats.empty());
+    EXPECT_EQ(catalog_says(disk), "none");
+  }
+  void flip(const std::filesystem::path& file, off_t at) {
+    const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
+    ASSERT_GE(fd, 0);
+    char byte = 0;
+    ASSERT_EQ(::pread(fd, &byte, 1, at), 1);
+    byte = static_cast<char>(byte ^ 0x40);
+    ASSERT_EQ(::pwrite(fd, &byte, 1, at), 1);
+    ::close(fd);
+  }
+};
+
+TEST_F(RunnerTest, AllGood) {
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d1", kOne);
+  expect_written(ran, "/d2", kTwo);
+  expect_written(ran, "/d3", kThree);
+  EXPECT_TRUE(holding_is_empty());
+  EXPECT_EQ(labels(), std::vector<std::string>{"V-001"});
+  ASSERT_TRUE(ran.state.finished);
+  EXPECT_EQ(ran.state.finished->exit_status, 0);
+  EXPECT_EQ(ran.count<journal::VolumeFinished>(), 1U);
+  const std::string log = log_text();
+  EXPECT_NE(log.find("SUCCESS dumper 127.0.0.1 /d1 " + timestamp + " 0 "), std::string::npos) << log;
+  EXPECT_NE(log.find("DONE taper \"ST:"), std::string::npos) << log;
+  EXPECT_NE(log.find("FINISH driver date " + timestamp), std::string::npos) << log;
+}
+
+TEST_F(RunnerTest, WithoutHoldingDiskStraightToTheVolume) {
+  holding_use = "";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d1", kOne);
+  expect_written(ran, "/d2", kTwo);
+  expect_written(ran, "/d3", kThree);
+}
+
+TEST_F(RunnerTest, AFailureIsTriedAgain) {
+  const auto ran = run([](FakeClient& client) {
+    all_good(client);
+    client.scripts["/d2"] = {failing(), good_script(kTwo)};
+  });
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d2", kTwo);
+  EXPECT_TRUE(ran.dump("/d2").retried());
+  EXPECT_EQ(ran.dump("/d2").attempts.size(), 2U);
+  EXPECT_TRUE(holding_is_empty());
+}
+
+TEST_F(RunnerTest, FailedTwiceIsFailed) {
+  const auto ran = run([](FakeClient& client) {
+    all_good(client);
+    client.scripts["/d2"] = {failing()};
+  });
+  EXPECT_EQ(ran.status, 4);
+  expect_no_trace(ran, "/d2");
+  EXPECT_EQ(ran.dump("/d2").attempts.size(), 2U);
+  expect_written(ran, "/d1", kOne);
+  EXPECT_TRUE(holding_is_empty());
+  const std::string log = log_text();
+  EXPECT_NE(log.find("FAIL dumper 127.0.0.1 /d2 " + timestamp + " 0 [the client reports: /bin/tar"),
+            std::string::npos)
+      << log;
+}
+
+TEST_F(RunnerTest, AStrangeOneIsGoodAndSaidSo) {
+  const auto ran = run([](FakeClient& client) {
+    all_good(client);
+    FakeScript script;
+    script.describe().mesg("? tar: odd\n").data(kOne).end(dump::kToData).index("/\n").end(dump::kToIndex);
+    script.close_with(kOne).end(dump::kToMesg);
+    client.scripts["/d1"] = {script};
+  });
+  EXPECT_EQ(ran.status, 2);
+  expect_written(ran, "/d1", kOne);
+}
+
+TEST_F(RunnerTest, DamagedOnTheWayIsNeverGood) {
+  for (const char* holding : {"64 mbytes", ""}) {
+    holding_use = holding;
+    const auto ran = run([](FakeClient& client) {
+      all_good(client);
+      FakeScript script;
+      script.describe().data(kOne).end(dump::kToData).index("/\n").end(dump::kToIndex);
+      script.close_with(kTwo).end(dump::kToMesg);
+      client.scripts["/d1"] = {script};
+    });
+    EXPECT_EQ(ran.status & 4, 4);
+    EXPECT_EQ(ran.dump("/d1").phase, Phase::failed);
+    EXPECT_NE(catalog_says("/d1"), "ok");
+    EXPECT_TRUE(info("/d1").stats.empty());
+    EXPECT_FALSE(has_index("/d1"));
+  }
+}
+
+// Parts of a dump that failed on its way straight to the volume belong to no image, also for Amanda's tools.
+TEST_F(RunnerTest, PartsOfAFailedDirectDumpAreNoImage) {
+  holding_use = "";
+  tapetype = "length 100 mbytes\npart-size 512 kbytes";
+  disk_names = {"/d2"};
+  const auto ran = run([](FakeClient& client) {
+    all_good(client);
+    FakeScript script;
+    script.describe().data(kTwo).end(dump::kToData).index("/\n").end(dump::kToIndex);
+    script.mesg("sendbackup: error [tar died]\n").end(dump::kToMesg);
+    client.scripts["/d2"] = {script, good_script(kTwo)};
+  });
+  EXPECT_EQ(ran.status, 0);
+  const std::string log = log_text();
+  EXPECT_NE(log.find("PARTIAL taper"), std::string::npos) << log;
+  EXPECT_EQ(catalog_says("/d2"), "ok");
+  EXPECT_EQ(ran.dump("/d2").phase, Phase::written);
+}
+
+TEST_F(RunnerTest, AnImageGoesOnOnTheNextVolume) {
+  globals = "runtapes 3";
+  tapetype = "length 2 mbytes\npart-size 512 kbytes";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d1", kOne);
+  expect_written(ran, "/d2", kTwo);
+  expect_written(ran, "/d3", kThree);
+  EXPECT_TRUE(holding_is_empty());
+  EXPECT_EQ(ran.count<journal::VolumeStarted>(), 2U);
+  EXPECT_EQ(ran.count<journal::VolumeFinished>(), 2U);
+}
+
+TEST_F(RunnerTest, AVolumeThatEndsWithoutWarning) {
+  globals = "runtapes 3";
+  tapetype = "length 2 mbytes\npart-size 512 kbytes";
+  changer = "device-property \"LEOM\" \"FALSE\"";
+  for (const char* holding : {"64 mbytes", ""}) {
+    SCOPED_TRACE(holding);
+    holding_use = holding;
+    const auto ran = run(all_good);
+    if (*holding == '\0') {
+      // Without holding disk nothing can repeat the lost part: the dump begins again on the next volume.
+      EXPECT_EQ(ran.dump("/d2").phase, Phase::written) << ran.dump("/d2").failure;
+    } else {
+      EXPECT_EQ(ran.status, 0);
+    }
+    EXPECT_EQ(catalog_says("/d2"), "ok");
+    EXPECT_EQ(ran.count<journal::VolumeFinished>(), ran.count<journal::VolumeStarted>());
+    for (const char* slot : {"vtapes/slot1", "vtapes/slot2", "vtapes/slot3"}) {
+      for (const auto& file : files_below(root / slot)) std::filesystem::remove(file);
+    }
+    std::filesystem::remove(root / "config/tapelist");
+    std::filesystem::remove(root / "changer");
+    std::filesystem::remove_all(root / "log");
+    std::filesystem::remove_all(root / "info");
+  }
+}
+
+TEST_F(RunnerTest, NoMoreVolumesAndTheNextRunFlushes) {
+  tapetype = "length 2 mbytes\npart-size 512 kbytes";
+  globals = "runtapes 1\nautoflush yes";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status & 16, 16);
+  ASSERT_TRUE(ran.state.no_volume);
+  EXPECT_EQ(ran.dump("/d2").phase, Phase::left) << ran.dump("/d2").failure;
+  EXPECT_NE(ran.dump("/d2").left_reason.find("runtapes=1"), std::string::npos);
+  EXPECT_FALSE(held().empty()) << "not safe on a volume";
+  const std::string first = timestamp;
+
+  tapetype = "length 100 mbytes";
+  disk_names = {"/d1"};
+  const auto next = run(all_good);
+  EXPECT_EQ(next.status, 0);
+  const auto flushed = std::ranges::find_if(
+      next.state.dumps, [](const auto& it) { return it.image.disk == "/d2" && it.flush; });
+  ASSERT_NE(flushed, next.state.dumps.end());
+  EXPECT_EQ(flushed->image.timestamp, first);
+  EXPECT_EQ(flushed->phase, Phase::written);
+  EXPECT_TRUE(holding_is_empty());
+  EXPECT_EQ(catalog_says("/d2"), "ok");
+  EXPECT_EQ(info("/d2").stats.at(0).label, "V-002");
+}
+
+TEST_F(RunnerTest, WithoutAVolumeAllStaysHeld) {
+  globals = "runtapes 0";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 16);
+  for (const char* disk : {"/d1", "/d2", "/d3"}) {
+    EXPECT_EQ(ran.dump(disk).phase, Phase::left);
+    EXPECT_TRUE(has_index(disk));
+    EXPECT_EQ(catalog_says(disk), "ok") << "it can be restored from holding disk";
+  }
+  EXPECT_TRUE(labels().empty());
+}
+
+TEST_F(RunnerTest, AnImageThatOutgrowsItsEstimate) {
+  const auto ran = run([](FakeClient& client) {
+    all_good(client);
+    client.estimates["/d2"] = 1;
+  });
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d2", kTwo);
+}
+
+// Too large for the holding disk after all: goes straight to the volume on its second try.
+TEST_F(RunnerTest, WhatOutgrowsTheHoldingDiskGoesToTheVolume) {
+  holding_use = "1 mbyte";
+  disk_names = {"/d2"};
+  const auto ran = run([](FakeClient& client) {
+    all_good(client);
+    client.estimates["/d2"] = 100;
+  });
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d2", kTwo);
+  ASSERT_EQ(ran.dump("/d2").attempts.size(), 2U);
+  EXPECT_NE(ran.dump("/d2").attempts[0].failure.find("holding disks are full"), std::string::npos);
+  EXPECT_EQ(ran.dump("/d2").attempts[1].to, journal::Destination::volume);
+  EXPECT_TRUE(holding_is_empty());
+}
+
+// One bad holding file costs neither the volume nor the other images.
+TEST_F(RunnerTest, ADamagedHoldingFileIsKeptAndTheNightGoesOn) {
+  globals = "runtapes 0";
+  (void)run(all_good);
+  ASSERT_EQ(held().size(), 5U);
+  // Of /d2's three chunks the second: one bit of its data.
+  for (const auto& file : held()) {
+    if (file.filename().native().ends_with("_d2.0.1")) flip(file, 40'000);
+  }
+  globals = "autoflush all";
+  const auto next = run(all_good);
+  const auto of = [&](const std::string& disk) {
+    return *std::ranges::find_if(next.state.dumps,
+                                 [&](const auto& it) { return it.flush && it.image.disk == disk; });
+  };
+  EXPECT_EQ(of("/d1").phase, Phase::written);
+  EXPECT_EQ(of("/d3").phase, Phase::written);
+  EXPECT_EQ(of("/d2").phase, Phase::left);
+  EXPECT_NE(of("/d2").left_reason.find("is damaged"), std::string::npos) << of("/d2").left_reason;
+  EXPECT_EQ(held().size(), 3U) << "what is damaged is kept as evidence";
+  EXPECT_EQ(next.count<journal::VolumeStarted>(), 1U);
+  EXPECT_FALSE(next.state.no_volume);
+  EXPECT_EQ(next.dump("/d1").phase, Phase::written);
+}
+
+// The chunk is gone: reading fails in the middle, and the volume is not to blame.
+TEST_F(RunnerTest, AMissingChunkIsNotTheVolumesFault) {
+  globals = "runtapes 1\nautoflush all";
+  holding_use = "64 mbytes";
+  disk_names = {"/d1", "/d2"};
+  const auto ran = run(all_good, [this](Runner&, FakeClient&, const journal::Body& body) {
+    const auto* started = std::get_if<journal::ImageWriteStarted>(&body);
+    if (started == nullptr || started->image.disk != "/d2") return;
+    for (const auto& file : held()) {
+      if (file.filename().native().ends_with("_d2.0.2")) std::filesystem::remove(file);
+    }
+  });
+  EXPECT_EQ(ran.dump("/d1").phase, Phase::written) << ran.dump("/d1").left_reason;
+  EXPECT_EQ(ran.dump("/d2").phase, Phase::left);
+  EXPECT_NE(ran.dump("/d2").left_reason.find("_d2.0.2"), std::string::npos) << ran.dump("/d2").left_reason;
+  EXPECT_FALSE(ran.state.no_volume) << ran.state.no_volume->reason;
+  EXPECT_EQ(ran.count<journal::VolumeStarted>(), 1U);
+  EXPECT_EQ(ran.status & 16, 16);
+}
+
+TEST_F(RunnerTest, AClientThatIsDown) {
+  const auto ran = run([](FakeClient& client) { client.stop_listening(); });
+  EXPECT_EQ(ran.status & 4, 4);
+  for (const char* disk : {"/d1", "/d2", "/d3"}) expect_no_trace(ran, disk);
+  EXPECT_TRUE(labels().empty()) << "no volume is spent on nothing";
+  EXPECT_TRUE(holding_is_empty());
+}
+
+TEST_F(RunnerTest, AClientThatHangsUpInTheMiddle) {
+  disk_names = {"/d2"};
+  const auto ran = run([](FakeClient& client) {
+    all_good(client);
+    FakeScript script;
+    script.describe().index("/\n").data(kTwo.substr(0, 1'500'000)).hang_up();
+    client.scripts["/d2"] = {script, good_script(kTwo)};
+  });
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d2", kTwo);
+  EXPECT_EQ(ran.dump("/d2").attempts.size(), 2U);
+  EXPECT_TRUE(holding_is_empty());
+}
+
+TEST_F(RunnerTest, AClientThatAsksToComeLaterIsLeftAloneForThatLong) {
+  disk_names = {"/d1"};
+  const auto ran = run([](FakeClient& client) {
+    all_good(client);
+    FakeScript script;
+    script.reply = "RETRY delay 1 level 0 message \"a snapshot is being made\"\n";
+    client.scripts["/d1"] = {script, script, good_script(kOne)};
+  });
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(asked.size(), 3U) << "more often than the tries after failures";
+  expect_written(ran, "/d1", kOne);
+}
+
+TEST_F(RunnerTest, CancelledWhileDumping) {
+  const auto ran = run(
+      [](FakeClient& client) {
+        all_good(client);
+        FakeScript script;
+        script.describe().index("/\n").data("some");
+        client.scripts["/d2"] = {script};
+      },
+      [](Runner& runner, FakeClient&, const journal::Body& body) {
+        const auto* written = std::get_if<journal::ImageWritten>(&body);
+        if (written != nullptr) runner.cancel("interrupted by the operator");
+      });
+  EXPECT_EQ(ran.status & 1, 1);
+  expect_no_trace(ran, "/d2");
+  ASSERT_TRUE(ran.state.finished) << "the run ended in order";
+  for (const auto& file : held())
+    EXPECT_EQ(file.native().find("_d2."), std::string::npos) << file << " of a dump that was given up";
+  EXPECT_NE(log_text().find("interrupted by the operator"), std::string::npos);
+}
+
+TEST_F(RunnerTest, CancelledWhileAsking) {
+  const auto ran = run(all_good, [](Runner& runner, FakeClient&, const journal::Body& body) {
+    if (std::holds_alternative<journal::DleChosen>(body)) runner.cancel("not tonight");
+  });
+  EXPECT_EQ(ran.status & 9, 9) << "an error, and no result";
+  EXPECT_TRUE(asked.empty());
+  EXPECT_TRUE(holding_is_empty());
+  EXPECT_NE(log_text().find("not tonight"), std::string::npos);
+}
+
+// An image that was complete when the cancel came is a good one.
+TEST_F(RunnerTest, CancelledWhenAnImageHasJustBecomeWhole) {
+  disk_names = {"/d1"};
+  const auto ran = run(all_good, [](Runner& runner, FakeClient&, const journal::Body& body) {
+    if (std::holds_alternative<journal::ImageHeld>(body)) runner.cancel("enough");
+  });
+  EXPECT_EQ(ran.status & 1, 1);
+  EXPECT_EQ(ran.dump("/d1").phase, Phase::left) << ran.dump("/d1").failure;
+  EXPECT_EQ(catalog_says("/d1"), "ok");
+  EXPECT_EQ(held().size(), 1U);
+}
+
+TEST_F(RunnerTest, AnIndexDirectoryThatCannotBeUsedIsABlemish) {
+  ASSERT_TRUE(base::replace_file(root / "index", "a file", 0600));
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_EQ(ran.dump("/d2").phase, Phase::written);
+  EXPECT_TRUE(on_volumes("/d2") == kTwo);
+}
+
+// Two disks of one host reached in different ways: one that makes no sense does not hide the other.
+TEST_F(RunnerTest, ADiskWhosePortMakesNoSenseFailsAlone) {
+  disk_names = {"/d1", "/d2 {\n t\n client-port \"nonsense-port\"\n estimate server\n} #"};
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status & 4, 4);
+  EXPECT_EQ(ran.dump("/d1").phase, Phase::written);
+  EXPECT_EQ(ran.dump("/d2").phase, Phase::failed);
+  EXPECT_NE(ran.dump("/d2").failure.find("nonsense-port"), std::string::npos);
+}
+
+TEST_F(RunnerTest, ASecondRunIsIncrementalAndKeepsTheOldRecord) {
+  disk_names = {"/d1"};
+  (void)run(all_good);
+  const auto next = run(all_good);
+  EXPECT_EQ(next.status, 0);
+  EXPECT_EQ(asked, std::vector<std::string>{"/d1 1"});
+  const auto record = info("/d1");
+  ASSERT_EQ(record.stats.size(), 2U);
+  EXPECT_EQ(record.stats[0].label, "V-001");
+  EXPECT_EQ(record.stats[1].label, "V-002");
+  EXPECT_EQ(record.last_level, 1);
+}
+
+}  // namespace
+}  // namespace headrace::drive
