@@ -21,8 +21,8 @@ struct Peer {
   uint16_t port = 10080;           // client-port
   uint16_t source_port_low = 512;  // reserved-tcp-port
   uint16_t source_port_high = 1023;
-  int tries = 3;             // connect-tries, five seconds apart
-  std::string amandad_path;  // local: the client program; empty: this program
+  int tries = 3;                  // connect-tries, five seconds apart
+  std::string amandad_path = {};  // local: the client program; empty: this program
 };
 
 using PathReady = std::move_only_function<void(base::Result<std::unique_ptr<Path>>)>;

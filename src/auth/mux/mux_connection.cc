@@ -116,7 +116,7 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   void packet_complete(Talk& talk);
   void deliver(uint32_t handle);
   void wake_writer(uint32_t handle);
-  void lost(Error error);
+  void lost(Error error, bool proper_end = false);
   void over(Result<> outcome);
   bool append_control(std::string frame);
   void flush();
@@ -437,9 +437,11 @@ bool Mux::read_header() {
     return false;
   }
   if (result.state == IoState::end) {
-    lost(decoder_.at_boundary()
-             ? Error(ErrorKind::gone, "the peer closed the connection")
-             : Error(ErrorKind::gone, "the peer closed the connection in the middle of a frame"));
+    if (decoder_.at_boundary()) {
+      lost(Error(ErrorKind::gone, "the peer closed the connection"), true);
+    } else {
+      lost(Error(ErrorKind::gone, "the peer closed the connection in the middle of a frame"));
+    }
     return false;
   }
   if (result.state == IoState::failed) {
@@ -588,9 +590,8 @@ void Mux::wake_reader(Channel& channel) {
   });
 }
 
-void Mux::lost(Error error) {
+void Mux::lost(Error error, bool proper_end) {
   if (failure_) return;
-  const bool proper_end = decoder_.at_boundary() && error.kind() == ErrorKind::gone;
   failure_ = std::move(error);
   for (auto& [handle, talk] : talks_) {
     add_arrived(*talk, std::unexpected(*failure_));
