@@ -103,6 +103,25 @@ void let_go_of_standard_descriptors() {
   if (::fstat(STDERR_FILENO, &error) != 0 || S_ISSOCK(error.st_mode)) ::dup2(null.get(), STDERR_FILENO);
 }
 
+// Tells the operator of the client whom it turned away and why; the server's operator has it in the NAK.
+class TellingAuthorizer : public auth::Authorizer {
+ public:
+  explicit TellingAuthorizer(std::unique_ptr<auth::Authorizer> judge) : judge_(std::move(judge)) {}
+  void ask(auth::Question question, auth::Answer answer) override {
+    std::string who = fmt::format("{} asked by {}", question.service,
+                                  question.origin.address ? question.origin.address->text() : "this machine");
+    judge_->ask(std::move(question),
+                [who = std::move(who), answer = std::move(answer)](Result<std::string> host) mutable {
+                  if (!host)
+                    fmt::print(stderr, "headrace client: {} refused: {}\n", who, host.error().what());
+                  answer(std::move(host));
+                });
+  }
+
+ private:
+  std::unique_ptr<auth::Authorizer> judge_;
+};
+
 class Server {
  public:
   Server(loop::Loop& loop, const ClientOptions& options, auth::Authorizer& authorizer,
@@ -253,10 +272,10 @@ int client(const ClientOptions& options) {
   paths.gnutar = options.gnutar;
   paths.tmp_dir = options.tmp_dir;
   client::ClientContext context{*loop, paths, rules->local_host};
-  auto authorizer = client::make_authorizer(*loop, std::move(*rules));
+  TellingAuthorizer authorizer(client::make_authorizer(*loop, std::move(*rules)));
   int status = 0;
   {
-    Server server(*loop, options, *authorizer, client::make_factory(context, offered(options.services)));
+    Server server(*loop, options, authorizer, client::make_factory(context, offered(options.services)));
     if (auto begun = begin(server, options); !begun) {
       fmt::print(stderr, "headrace client: {}\n", begun.error().what());
       return 1;
