@@ -1,0 +1,146 @@
+// What a night begins with: histories, capacity and answers on their way into the plan.
+#include "server/drive/night.h"
+
+#include <fstream>
+
+#include "server/drive/night_bench.h"
+
+namespace headrace::drive {
+namespace {
+
+class NightTest : public NightBench {
+ protected:
+  Night begin(uint64_t holding_kib = 0) {
+    config = configuration();
+    return begin_night(config, entries(config), "20261123000000", holding_kib);
+  }
+  void record(const std::string& disk, int level, const std::string& stamp, const std::string& label) {
+    auto info = compat::load_curinfo(root / "info", kHost, disk).value();
+    info.record_dump({level, 2000, 1000, 10, base::unix_of_timestamp(stamp), true});
+    if (!label.empty()) EXPECT_TRUE(info.record_taped(level, base::unix_of_timestamp(stamp), 1, label));
+    ASSERT_TRUE(compat::save_curinfo(root / "info", kHost, disk, info));
+  }
+  void put(const std::filesystem::path& file, const std::string& text) {
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+  config::ServerConfig config;
+};
+
+TEST_F(NightTest, NewDisksHaveNoHistory) {
+  globals = "runtapes 2\nmaxdumpsize 5 mbytes";
+  tapetype = "length 10 mbytes\nblocksize 64 kbytes\npart-size 1 mbyte";
+  dumptype = "strategy noinc\nskip-incr yes\npriority high\ncomprate 0.3,0.4\nholdingdisk never";
+  const auto night = begin(777);
+  EXPECT_TRUE(night.warnings.empty());
+  ASSERT_EQ(night.inputs.dles.size(), 3U);
+  const auto& dle = night.inputs.dles[1];
+  EXPECT_EQ(dle.host, kHost);
+  EXPECT_EQ(dle.disk, "/d2");
+  EXPECT_EQ(dle.last_level, -1);
+  EXPECT_TRUE(dle.records.empty());
+  EXPECT_EQ(dle.strategy, config::Strategy::noinc);
+  EXPECT_TRUE(dle.skip_incr);
+  EXPECT_EQ(dle.priority, 2);
+  EXPECT_EQ(dle.holding, config::Holding::never);
+  EXPECT_TRUE(dle.splits);
+  EXPECT_FALSE(dle.compresses);
+  EXPECT_DOUBLE_EQ(dle.comprate_incr, 0.4);
+  EXPECT_EQ(night.inputs.timestamp, "20261123000000");
+  const auto& capacity = night.inputs.capacity;
+  EXPECT_EQ(capacity.volume_kib, 10240);
+  EXPECT_EQ(capacity.volumes, 2);
+  EXPECT_EQ(capacity.blocksize_kib, 64);
+  EXPECT_EQ(capacity.limit_kib, 5120);
+  EXPECT_EQ(capacity.holding_kib, 777);
+  EXPECT_EQ(capacity.tapecycle, 3);
+}
+
+TEST_F(NightTest, WithoutPartsAnImageIsNotSplit) {
+  dumptype = "allow-split no";
+  tapetype = "length 10 mbytes\npart-size 1 mbyte";
+  EXPECT_FALSE(begin().inputs.dles[0].splits);
+}
+
+// A dump exists while the volume of its first part is what it was.
+TEST_F(NightTest, HistoryAndWhetherItsDumpsStillExist) {
+  record("/d1", 0, "20261120000000", "V-001");
+  record("/d2", 0, "20261119000000", "V-002");
+  record("/d3", 0, "20261118000000", "");
+  put(root / "config/tapelist", "20261122000000 V-002 reuse\n20261120000000 V-001 reuse\n");
+  const auto night = begin();
+  const auto& there = night.inputs.dles[0];
+  EXPECT_EQ(there.last_level, 0);
+  ASSERT_TRUE(there.records.contains(0));
+  EXPECT_EQ(there.records.at(0).timestamp, "20261120000000");
+  EXPECT_EQ(there.records.at(0).native_kib, 2000U);
+  EXPECT_EQ(there.records.at(0).stored_kib, 1000U);
+  EXPECT_TRUE(there.records.at(0).exists);
+  EXPECT_FALSE(night.inputs.dles[1].records.at(0).exists) << "its volume was written again";
+  EXPECT_FALSE(night.inputs.dles[2].records.at(0).exists) << "on no volume, and not on holding disk";
+  EXPECT_EQ(there.full_rates.size(), 1U);
+}
+
+TEST_F(NightTest, AHeldImageExists) {
+  disk_names = {"/d1"};
+  globals = "runtapes 0";
+  (void)run([](dump::FakeClient& client) {
+    client.estimates = {{"/d1", 1}};
+    client.scripts["/d1"] = {dump::good_script("data")};
+  });
+  const auto night = begin();
+  ASSERT_TRUE(night.inputs.dles[0].records.contains(0));
+  EXPECT_TRUE(night.inputs.dles[0].records.at(0).exists);
+  for (const auto& file : held()) std::filesystem::remove(file);
+  EXPECT_FALSE(begin().inputs.dles[0].records.at(0).exists);
+}
+
+TEST_F(NightTest, WishesOfTheOperator) {
+  auto info = compat::Curinfo{};
+  info.command = compat::kForceFull | compat::kForceNoBump;
+  ASSERT_TRUE(compat::save_curinfo(root / "info", kHost, "/d1", info));
+  const auto night = begin();
+  EXPECT_TRUE(night.inputs.dles[0].force_full);
+  EXPECT_TRUE(night.inputs.dles[0].force_no_bump);
+  EXPECT_FALSE(night.inputs.dles[0].force_bump);
+  EXPECT_FALSE(night.inputs.dles[1].force_full);
+}
+
+TEST_F(NightTest, ARecordThatCannotBeReadIsAWarning) {
+  put(compat::curinfo_path(root / "info", kHost, "/d1"), "version: 0\nstats: nonsense\n");
+  const auto night = begin();
+  ASSERT_EQ(night.warnings.size(), 1U);
+  EXPECT_NE(night.warnings[0].find("its history counts as unknown"), std::string::npos) << night.warnings[0];
+  EXPECT_EQ(night.inputs.dles[0].last_level, -1);
+}
+
+TEST_F(NightTest, WishesAndAnswers) {
+  disk_names = {"/d1", "/d2 { \n t\n compress server fast\n} #", "/d3"};
+  const auto night = begin();
+  const auto wishes = wishes_of(night);
+  ASSERT_EQ(wishes.size(), 2U) << "what cannot be dumped is not asked for";
+  EXPECT_EQ(wishes[0].entry.disk, "/d1");
+  EXPECT_EQ(wishes[0].levels, std::vector<int>{0});
+  EXPECT_EQ(wishes[1].entry.disk, "/d3");
+
+  Answers answers(night);
+  answers.take(EstimateAnswer{kHost, "/d1", 0, 4711, "", false, ""});
+  answers.take(EstimateAnswer{kHost, "/d3", 0, -1, "no such directory", true, ""});
+  EXPECT_EQ(answers.answers()[0].native_kib.at(0), 4711);
+  EXPECT_EQ(answers.answers()[0].refusal, "");
+  EXPECT_NE(answers.answers()[1].refusal.find("compression on the server"), std::string::npos);
+  EXPECT_EQ(answers.answers()[2].refusal, "no such directory");
+
+  Answers silent(night);
+  silent.take(EstimateAnswer{kHost, "/d1", 0, -1, "timeout", false, ""});
+  EXPECT_EQ(silent.answers()[0].refusal, "") << "silence about a size does not forbid the dump";
+  EXPECT_EQ(silent.answers()[0].trouble, "timeout");
+  HostOutcome down;
+  down.problem = "no route";
+  silent.take({{{kHost, "/d1"}, down}, {{kHost, "/d3"}, HostOutcome{}}});
+  EXPECT_EQ(silent.answers()[0].refusal, "no route");
+  EXPECT_EQ(silent.answers()[2].refusal, "") << "reached in another way";
+}
+
+}  // namespace
+}  // namespace headrace::drive
