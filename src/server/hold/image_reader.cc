@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -12,11 +13,8 @@
 namespace headrace::hold {
 
 namespace fs = std::filesystem;
-using base::Error;
 using base::ErrorKind;
 using base::Result;
-using loop::IoResult;
-using loop::IoState;
 
 ChunkCursor::ChunkCursor(fs::path first, std::optional<ImageKey> key)
     : first_(std::move(first)), key_(std::move(key)) {}
@@ -100,71 +98,14 @@ Result<size_t> ChunkCursor::read(base::MutableBytes into) {
   }
 }
 
+static std::shared_ptr<ChunkCursor> cursor_at(fs::path first, std::optional<ImageKey> key, uint64_t offset) {
+  auto cursor = std::make_shared<ChunkCursor>(std::move(first), std::move(key));
+  cursor->seek(offset);
+  return cursor;
+}
+
 ImageReader::ImageReader(loop::Loop& loop, fs::path first, std::optional<ImageKey> key, uint64_t offset)
-    : loop_(loop), cursor_(std::make_shared<ChunkCursor>(std::move(first), std::move(key))), lane_(loop) {
-  cursor_->seek(offset);
-}
-
-ImageReader::~ImageReader() { close_read(); }
-
-IoResult ImageReader::read(base::MutableBytes into) {
-  switch (state_) {
-    case State::idle: {
-      state_ = State::reading;
-      auto outcome = std::make_shared<Result<size_t>>(0);  // written by the worker, read when it has ended
-      lane_.run([cursor = cursor_, into, outcome] { *outcome = cursor->read(into); },
-                [this, outcome] {
-                  if (!*outcome) {
-                    error_ = std::move(*outcome).error();
-                    state_ = State::failed;
-                  } else {
-                    moved_bytes_ = **outcome;
-                    state_ = moved_bytes_ > 0 ? State::moved : State::end;
-                  }
-                  call_ready();
-                });
-      return {IoState::wait, 0};
-    }
-    case State::reading:
-      return {IoState::wait, 0};
-    case State::moved:
-      state_ = State::idle;
-      return {IoState::moved, moved_bytes_};
-    case State::end:
-      return {IoState::end, 0};
-    case State::closed:
-      error_.emplace(ErrorKind::cancelled, "the holding image was closed");
-      [[fallthrough]];
-    case State::failed:
-      break;
-  }
-  return {IoState::failed, 0};
-}
-
-void ImageReader::call_ready() {
-  if (!ready_) return;
-  auto ready = std::exchange(ready_, nullptr);
-  ready();
-}
-
-void ImageReader::await_readable(loop::Ready ready) {
-  ready_ = std::move(ready);
-  if (state_ == State::reading || state_ == State::closed) return;
-  loop_.post([this, alive = alive_.ref()] {
-    if (!alive.expired()) call_ready();
-  });
-}
-
-Error ImageReader::error() const {
-  return error_ ? *error_ : Error(ErrorKind::cancelled, "the holding image did not fail");
-}
-
-void ImageReader::close_read() {
-  if (state_ == State::closed) return;
-  lane_.drop();
-  state_ = State::closed;
-  ready_ = nullptr;
-  cursor_.reset();
-}
+    : WorkerReadable(loop, loop.new_lane(), cursor_at(std::move(first), std::move(key), offset),
+                     "the holding image", loop::SourceEnds::on_loop) {}
 
 }  // namespace headrace::hold

@@ -8,21 +8,18 @@
 #include <memory>
 #include <string>
 
-#include "base/bytes.h"
 #include "base/error.h"
+#include "loop/worker_readable.h"
 #include "server/catalog/catalog.h"
 #include "server/recover/volumes.h"
 #include "wire/dump_header.h"
 
 namespace headrace::recover {
 
-class ImageSource {
+class ImageSource : public loop::BlockingSource {
  public:
-  virtual ~ImageSource() = default;
   // The image's first header.
   virtual base::Result<wire::DumpHeader> header() = 0;
-  // Up to into.size() bytes; 0 at the end.
-  virtual base::Result<size_t> read(base::MutableBytes into) = 0;
 };
 
 // Told on the worker's thread what is opened: "file 3 of volume T1-001", "/hold/…".

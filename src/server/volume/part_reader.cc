@@ -8,11 +8,8 @@
 
 namespace headrace::volume {
 
-using base::Error;
 using base::ErrorKind;
 using base::Result;
-using loop::IoResult;
-using loop::IoState;
 
 std::string DumpId::text() const {
   return fmt::format("{}:{} {} level {}", host, base::quote(disk), timestamp, level);
@@ -113,73 +110,11 @@ Result<size_t> PartCursor::read(base::MutableBytes into) {
   return 0;
 }
 
+// The volume is unloaded with the cursor: on the lane.
 PartReader::PartReader(loop::Loop& loop, uint64_t lane, VolumeOfLabel volumes, DumpId id,
                        std::vector<PartPlace> parts)
-    : loop_(loop),
-      cursor_(std::make_shared<PartCursor>(std::move(volumes), std::move(id), std::move(parts))),
-      lane_(loop, lane) {}
-
-PartReader::~PartReader() { close_read(); }
-
-IoResult PartReader::read(base::MutableBytes into) {
-  switch (state_) {
-    case State::idle: {
-      state_ = State::reading;
-      auto outcome = std::make_shared<Result<size_t>>(0);  // written by the worker, read when it has ended
-      lane_.run([cursor = cursor_, into, outcome] { *outcome = cursor->read(into); },
-                [this, outcome] {
-                  if (!*outcome) {
-                    error_ = std::move(*outcome).error();
-                    state_ = State::failed;
-                  } else {
-                    moved_bytes_ = **outcome;
-                    state_ = moved_bytes_ > 0 ? State::moved : State::end;
-                  }
-                  call_ready();
-                });
-      return {IoState::wait, 0};
-    }
-    case State::reading:
-      return {IoState::wait, 0};
-    case State::moved:
-      state_ = State::idle;
-      return {IoState::moved, moved_bytes_};
-    case State::end:
-      return {IoState::end, 0};
-    case State::closed:
-      error_.emplace(ErrorKind::cancelled, "the image on the volume was closed");
-      [[fallthrough]];
-    case State::failed:
-      break;
-  }
-  return {IoState::failed, 0};
-}
-
-void PartReader::call_ready() {
-  if (!ready_) return;
-  auto ready = std::exchange(ready_, nullptr);
-  ready();
-}
-
-void PartReader::await_readable(loop::Ready ready) {
-  ready_ = std::move(ready);
-  if (state_ == State::reading || state_ == State::closed) return;
-  loop_.post([this, alive = alive_.ref()] {
-    if (!alive.expired()) call_ready();
-  });
-}
-
-Error PartReader::error() const {
-  return error_ ? *error_ : Error(ErrorKind::cancelled, "the image on the volume did not fail");
-}
-
-void PartReader::close_read() {
-  if (state_ == State::closed) return;
-  lane_.drop();
-  state_ = State::closed;
-  ready_ = nullptr;
-  // The volume is unloaded on the lane, not here.
-  lane_.run_detached([cursor = std::exchange(cursor_, nullptr)]() mutable { cursor.reset(); });
-}
+    : WorkerReadable(loop, lane,
+                     std::make_shared<PartCursor>(std::move(volumes), std::move(id), std::move(parts)),
+                     "the image on the volume", loop::SourceEnds::on_lane) {}
 
 }  // namespace headrace::volume

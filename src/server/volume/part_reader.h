@@ -1,19 +1,16 @@
 // One image read back from the parts it has on volumes, as a stream: their data one after the other, headers
-// left out. read() lends the caller's memory to a worker. Owned by whoever restores; loop thread. Checks that
+// left out. Owned by whoever restores; loop thread. Checks that
 // each volume has the label and each part the header it should; checksums are for taps of the flow.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "flow/alive.h"
-#include "loop/lane.h"
 #include "loop/loop.h"
-#include "loop/stream.h"
+#include "loop/worker_readable.h"
 #include "server/volume/changer.h"
 #include "server/volume/volume.h"
 
@@ -43,14 +40,14 @@ using VolumeOfLabel = std::function<base::Result<std::shared_ptr<Volume>>(const 
 VolumeOfLabel volumes_of(Changer& changer);
 
 // The parts of an image and a place in them. Blocking; used on one worker at a time, by PartReader.
-class PartCursor {
+class PartCursor final : public loop::BlockingSource {
  public:
   PartCursor(VolumeOfLabel volumes, DumpId id, std::vector<PartPlace> parts);
 
   // The first part's header, opening it when needed.
   base::Result<wire::DumpHeader> header();
   // Up to into.size() bytes; 0 at the end of the last part.
-  base::Result<size_t> read(base::MutableBytes into);
+  base::Result<size_t> read(base::MutableBytes into) override;
 
  private:
   base::Result<> open_part();
@@ -65,31 +62,10 @@ class PartCursor {
   std::unique_ptr<PartFile> file_;
 };
 
-class PartReader final : public loop::Readable {
+class PartReader final : public loop::WorkerReadable {
  public:
   // Parts in order, from 1. `lane` is the lane of the volumes; all their calls are made on it.
   PartReader(loop::Loop& loop, uint64_t lane, VolumeOfLabel volumes, DumpId id, std::vector<PartPlace> parts);
-  ~PartReader() override;
-  PartReader(const PartReader&) = delete;
-  PartReader& operator=(const PartReader&) = delete;
-
-  loop::IoResult read(base::MutableBytes into) override;
-  void await_readable(loop::Ready ready) override;
-  base::Error error() const override;
-  void close_read() override;
-
- private:
-  enum class State : unsigned char { idle, reading, moved, end, failed, closed };
-  void call_ready();
-
-  loop::Loop& loop_;
-  std::shared_ptr<PartCursor> cursor_;  // shared with the worker, which may outlive this object
-  loop::Lane lane_;
-  State state_ = State::idle;
-  size_t moved_bytes_ = 0;
-  std::optional<base::Error> error_;
-  loop::Ready ready_;
-  flow::Alive alive_;
 };
 
 }  // namespace headrace::volume
