@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -46,6 +47,8 @@ struct StreamCase {
   std::string name;  // letters and digits
   std::function<std::unique_ptr<StreamPair>()> make;
 };
+// Tests are listed with their parameter: without this, with its bytes.
+inline void PrintTo(const StreamCase& which, std::ostream* out) { *out << which.name; }
 inline std::string name_of_case(const ::testing::TestParamInfo<StreamCase>& info) { return info.param.name; }
 
 // Writes a text in pieces of sizes drawn from a seed, then finishes.
