@@ -5,14 +5,17 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
-#include <thread>
+#include <memory>
+#include <optional>
 
 #include "cli/journals.h"
 #include "cli/server_context.h"
 #include "journal/codec.h"
 #include "journal/file.h"
 #include "journal/state.h"
+#include "loop/loop.h"
 #include "server/observe/progress.h"
 #include "server/observe/status.h"
 #include "server/observe/text.h"
@@ -53,26 +56,41 @@ int show(const journal::RunState& state, observe::Life life, bool json) {
 
 class Follower {
  public:
-  Follower(FoundRun run, journal::Reader reader, bool json)
-      : run_(std::move(run)),
+  Follower(loop::Loop& loop, FoundRun run, journal::Reader reader, bool json)
+      : loop_(loop),
+        run_(std::move(run)),
         reader_(std::move(reader)),
         json_(json),
         draws_(!json && ::isatty(STDOUT_FILENO) == 1) {}
 
+  // Until the run ends.
   int run() {
-    while (true) {
-      // First whether it lives, then what it wrote: its last words are not missed.
-      auto alive = journal::is_being_written(run_.path);
-      if (!alive) return fail(alive.error());
-      if (auto read = catch_up(); !read) return fail(read.error());
-      const auto life = observe::life_of(reduction_.state(), *alive);
-      if (draws_) draw(life);
-      if (life != observe::Life::running) return end(life);
-      std::this_thread::sleep_for(kLookEvery);
-    }
+    look();
+    loop_.run();
+    return exit_;
   }
 
  private:
+  void look() {
+    if (const auto status = look_once()) {
+      exit_ = *status;
+      return loop_.stop();
+    }
+    timer_ = loop_.after(kLookEvery, [this] { look(); });
+  }
+
+  // The exit status, when there is no more to come.
+  std::optional<int> look_once() {
+    // First whether it lives, then what it wrote: its last words are not missed.
+    auto alive = journal::is_being_written(run_.path);
+    if (!alive) return fail(alive.error());
+    if (auto read = catch_up(); !read) return fail(read.error());
+    const auto life = observe::life_of(reduction_.state(), *alive);
+    if (draws_) draw(life);
+    if (life != observe::Life::running) return end(life);
+    return std::nullopt;
+  }
+
   static int fail(const base::Error& error) {
     complain(error.what());
     return kExitUsage;
@@ -119,11 +137,14 @@ class Follower {
     return exit_status(reduction_.state(), life);
   }
 
+  loop::Loop& loop_;
   FoundRun run_;
   journal::Reader reader_;
   bool json_;
   bool draws_;
   journal::Reduction reduction_;
+  std::unique_ptr<loop::Timer> timer_;
+  int exit_ = kExitUsage;
 };
 
 }  // namespace
@@ -146,7 +167,11 @@ int status(const std::string& config, bool follow, bool json, const std::vector<
       complain(reader.error().what());
       return kExitUsage;
     }
-    return Follower(std::move(*run), std::move(*reader), json).run();
+    // The loop ignores SIGPIPE, but nothing here is a socket: "| head" ends us.
+    const auto at_broken_pipe = std::signal(SIGPIPE, SIG_DFL);
+    const auto loop = loop::make_loop(1);
+    std::signal(SIGPIPE, at_broken_pipe);
+    return Follower(*loop, std::move(*run), std::move(*reader), json).run();
   }
   const auto contents = journal::read_all(run->path);
   if (!contents) {

@@ -1,13 +1,16 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/file.h"
 #include "cli/report_command.h"
 #include "cli/status_command.h"
@@ -174,6 +177,35 @@ TEST_F(ViewCommands, follow_to_the_end) {
     ++count;
   }
   EXPECT_EQ(count, 6);
+}
+
+TEST_F(ViewCommands, follow_goes_on_while_the_run_does) {
+  const auto writer = begin();
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const base::Fd from(ends[0]);
+  base::Fd to(ends[1]);
+  std::fflush(stdout);
+  const base::Fd terminal(::dup(STDOUT_FILENO));
+  ASSERT_GE(::dup2(to.get(), STDOUT_FILENO), 0);
+  to.reset();
+  std::string out;
+  // Its first lines are proof that it has looked while the run went on; the rest takes another look.
+  std::thread reader([&] {
+    char some[4096];
+    while (true) {
+      const auto got = ::read(from.get(), some, sizeof some);
+      if (got <= 0) return;
+      if (out.empty()) finish(*writer);
+      out.append(some, static_cast<size_t>(got));
+    }
+  });
+  const int exit = cli::status(dir_.native(), true, false);
+  EXPECT_GE(::dup2(terminal.get(), STDOUT_FILENO), 0);
+  reader.join();
+  EXPECT_EQ(exit, 0);
+  EXPECT_THAT(out, HasSubstr("run of daily started, process 4711 on vm\n"));
+  EXPECT_THAT(out, HasSubstr("finished after 0:03: all well\n"));
 }
 
 TEST_F(ViewCommands, follow_says_when_the_run_dies) {
