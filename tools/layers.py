@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks every #include of src/ against src/grants.txt, and that each room says what it is for.
+"""Checks every #include of src/ against src/grants.txt, that each room says what it is for,
+and that ARCHITECTURE.md shows the same table.
 
 Usage: layers.py [TREE]   exits 1 and names each file and line that breaks the table.
 """
@@ -18,6 +19,14 @@ def read_grants(tree):
             room, _, rest = line.partition(":")
             grants[room.strip()] = set(rest.split())
     return grants
+
+
+def line_order(tree, room):
+    """The grants of a room in the order in which src/grants.txt names them."""
+    for line in (tree / "src/grants.txt").read_text().splitlines():
+        if line.startswith(room + ":"):
+            return line.partition(":")[2].split()
+    return []
 
 
 def room_of(path, rooms):
@@ -51,6 +60,11 @@ def main():
                 faults.append(f"{path}:{number}: {room} is not granted {target}")
         if path.suffix == ".h" and not path.read_text().startswith("// "):
             faults.append(f"{path}:1: a header opens with a paragraph that says what it is")
+    shown = (tree / "ARCHITECTURE.md").read_text()
+    for room in sorted(set(grants) - FREE):
+        row = f"| `{room}` | {', '.join(line_order(tree, room)) or 'nothing'} |"
+        if row not in shown:
+            faults.append(f"ARCHITECTURE.md: its table should say {row}")
     for room in grants:
         folder = tree / "src" / room
         if not any(folder.rglob("*.cc")):
