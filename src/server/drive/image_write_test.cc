@@ -69,12 +69,23 @@ class ImageWriteTest : public ::testing::Test {
     ASSERT_TRUE(chain.finish({bytes.size() / kKib, {}, {}, crc.value()}));
     image = hold::read_image(chain.first_path()).value();
   }
+  ~ImageWriteTest() override {
+    write.reset();
+    let_go_of_volumes();
+  }
+  // What is given up is taken off its volume behind our back; the changer must outlive that.
+  void let_go_of_volumes() {
+    desk.volumes.clear();
+    runner.loop().offload(lane, [] {}, [this] { runner.loop().stop(); });
+    runner.loop().run();
+  }
   // Volumes of so many KiB for the desk; the first is what the write begins with.
   void make_volumes(int count, uint64_t kib, bool warns = true) {
     vtape::VtapeLimits limits;
     limits.length_bytes = kib * kKib;
     limits.early_warning = warns;
     limits.monitor_free_space = false;
+    let_go_of_volumes();
     slots = std::make_unique<volume::SlotDirectory>(count, limits);
     for (int i = 1; i <= count; ++i) {
       const std::string label = "V-00" + std::to_string(i);
@@ -87,8 +98,7 @@ class ImageWriteTest : public ::testing::Test {
     options.sync = false;
     auto first = std::move(desk.volumes.front());
     desk.volumes.pop_front();
-    write = std::make_unique<ImageWrite>(runner.loop(), desk, 4, image.file, image.header, options,
-                                         runner.loop().new_lane());
+    write = std::make_unique<ImageWrite>(runner.loop(), desk, 4, image.file, image.header, options, lane);
     write->start(std::move(first), [this](WriteOutcome result) {
       EXPECT_FALSE(outcome) << "told twice";
       outcome = std::move(result);
@@ -127,6 +137,7 @@ class ImageWriteTest : public ::testing::Test {
 
   volume::TempDir holding;
   volume::LoopRunner runner;
+  uint64_t lane = runner.loop().new_lane();
   Desk desk{runner.loop()};
   std::unique_ptr<volume::SlotDirectory> slots;
   hold::Image image;

@@ -26,6 +26,16 @@ VolumeStation::VolumeStation(loop::Loop& loop, const config::ServerConfig& confi
       rules_(std::make_shared<volume::LabelRules>(
           volume::label_rules(config_, storage_, loop.clock().wall_seconds()))) {}
 
+namespace {
+
+// A volume and the changer it goes back to: whoever has the last share of the volume may outlive the station.
+struct KeptVolume {
+  std::shared_ptr<volume::Changer> changer;
+  std::shared_ptr<volume::Volume> volume;  // dies first
+};
+
+}  // namespace
+
 VolumeStation::~VolumeStation() { unload(); }
 
 void VolumeStation::load(std::move_only_function<void(Loading)> done) {
@@ -48,7 +58,9 @@ void VolumeStation::load(std::move_only_function<void(Loading)> done) {
           return;
         }
         rules->written.insert(choice->chosen->label);
-        loading->volume = LoadedVolume{choice->chosen->volume, choice->chosen->label, choice->chosen->slot};
+        auto kept = std::make_shared<KeptVolume>(changer, std::move(choice->chosen->volume));
+        loading->volume = LoadedVolume{std::shared_ptr<volume::Volume>(kept, kept->volume.get()),
+                                       choice->chosen->label, choice->chosen->slot};
       },
       [this, alive = std::weak_ptr(alive_), loading, done = std::move(done)]() mutable {
         if (alive.expired()) return;

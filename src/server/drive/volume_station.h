@@ -15,7 +15,7 @@
 
 namespace headrace::drive {
 
-// A volume that is ready to be written. Copies share it.
+// A volume that is ready to be written. Copies share it, and may outlive the station.
 struct LoadedVolume {
   std::shared_ptr<volume::Volume> volume;  // shared with the writers of images and works on the lane
   std::string label;

@@ -1,0 +1,127 @@
+// The runner's inside, shared by its three sources: runner.cc (beginning, driving, ending), runner_dumps.cc
+// and runner_volumes.cc. Owned by Runner; loop thread. For nobody else.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/drive/drive.h"
+#include "server/drive/estimates.h"
+#include "server/drive/history.h"
+#include "server/drive/holding_target.h"
+#include "server/drive/image_write.h"
+#include "server/drive/night.h"
+#include "server/drive/recorder.h"
+#include "server/drive/runner.h"
+#include "server/drive/volume_station.h"
+#include "server/drive/volume_target.h"
+#include "server/dump/dump.h"
+
+namespace headrace::drive {
+
+// Tries to write one held image, as Amanda's taper.
+inline constexpr int64_t kWriteTries = 2;
+
+// A dump of tonight, or an image of an earlier run, with all that works on it.
+struct JobInfo {
+  const config::DiskListEntry* disk = nullptr;  // null: a flush of a disk that is no longer listed
+  journal::ImageId image;
+  int attempt = 0;
+  int64_t writes = 0;  // tries to write the held image
+  journal::Destination to = journal::Destination::holding;
+  // Of the finished dump, or read from the holding file: whole, with CRCs.
+  wire::DumpHeader header;
+  std::filesystem::path file;
+  uint64_t stored_kib = 0;
+  double dump_seconds = 0;
+  hold::Reservation reservation;
+  bool earlier = false;                                       // held by an earlier run
+  std::optional<std::pair<std::string, int64_t>> first_part;  // label and file number
+
+  std::unique_ptr<HoldingTarget> holding_target;
+  std::unique_ptr<VolumeTarget> volume_target;
+  std::unique_ptr<dump::Dump> dump;
+  std::unique_ptr<ImageWrite> write;
+  std::unique_ptr<loop::Timer> timer;
+};
+
+class Runner::Impl : public VolumeDesk {
+ public:
+  Impl(loop::Loop& loop, const config::ServerConfig& config, RunOptions options)
+      : loop_(loop), config_(config), options_(std::move(options)), space_(config.holding_disks) {}
+
+  base::Result<> begin();
+  void start(std::move_only_function<void(const journal::Body&)> watcher,
+             std::move_only_function<void(int)> done);
+  void cancel(std::string reason);
+  const journal::RunState& state() const { return recorder_->state(); }
+
+  void next_volume(Answer answer) override;
+  void part_ended(JobId job, const volume::PartResult& part) override;
+
+ private:
+  void note(journal::Severity severity, std::string program, std::string text) {
+    recorder_->record(journal::Note{std::move(program), severity, std::move(text)});
+  }
+  void estimated(HostOutcomes hosts);
+  void add_planned(const plan::Plan& plan);
+  std::vector<Job> jobs_of(const plan::Plan& plan);
+  base::Duration until_start(const config::Dumptype& type) const;
+
+  void feed(const Input& input);
+  HoldingView view() const;
+  void obey(const Command& command);
+  void start_dump(const StartDump& command);
+  void dump_ended(JobId id, dump::DumpOutcome outcome);
+  void dump_good(JobId id, JobInfo& job, const dump::DumpOutcome& outcome);
+  void direct_dump_failed(JobInfo& job, DumpFailed& failed);
+  void postpone(JobId id, const wire::Retry& retry, DumpFailed& failed);
+  void dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome);
+  void write_image(JobId id);
+  void write_ended(JobId id, WriteOutcome outcome);
+  void image_safe(JobId id, JobInfo& job);
+  void load_volume(int sequence);
+  void volume_over(const std::string& message);
+  volume::PartOptions parts_of(const JobInfo& job) const;
+  void settle_waiting();
+  void sample_progress();
+  void finish();
+
+  loop::Loop& loop_;
+  const config::ServerConfig& config_;
+  RunOptions options_;
+  HoldingSpace space_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<History> history_;
+  std::unique_ptr<VolumeStation> station_;
+  std::string no_station_;
+  std::optional<Night> night_;
+  std::optional<Answers> answers_;
+  std::unique_ptr<Estimates> estimates_;
+  HostOutcomes hosts_;
+  std::optional<Drive> drive_;
+  bool feeding_ = false;
+  std::vector<Input> inbox_;
+  std::map<JobId, JobInfo> jobs_;
+  JobId next_job_ = 1;
+  std::vector<JobId> flushes_;
+  std::optional<std::string> cancelled_;
+
+  Answer volume_answer_;  // a writer in the middle of an image waits for the next volume
+  uint64_t volume_bytes_ = 0;
+  uint64_t volume_files_ = 0;
+
+  base::Instant began_;
+  std::unique_ptr<loop::Timer> progress_;
+  std::map<JobId, uint64_t> sampled_;
+  std::move_only_function<void(int)> done_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+};
+
+}  // namespace headrace::drive

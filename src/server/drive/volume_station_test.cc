@@ -1,0 +1,86 @@
+#include "server/drive/volume_station.h"
+
+#include "server/drive/night_bench.h"
+
+namespace headrace::drive {
+namespace {
+
+class VolumeStationTest : public NightBench {
+ protected:
+  void open() {
+    config = configuration();
+    auto opened = VolumeStation::open(*loop, config, "20261123000000");
+    ASSERT_TRUE(opened) << opened.error().what();
+    station = std::move(*opened);
+  }
+  VolumeStation::Loading load() {
+    VolumeStation::Loading got;
+    station->load([&](VolumeStation::Loading loading) {
+      got = std::move(loading);
+      loop->stop();
+    });
+    loop->run();
+    return got;
+  }
+  void fence(uint64_t lane) {
+    loop->offload(lane, [] {}, [this] { loop->stop(); });
+    loop->run();
+  }
+  // Slots that some process has loaded.
+  size_t in_use() {
+    auto changer = volume::make_changer(config, config.first_storage()).value();
+    const auto slots = changer->inventory().value();
+    return static_cast<size_t>(
+        std::ranges::count_if(slots, [](const auto& slot) { return slot.in_use_by != 0; }));
+  }
+
+  std::unique_ptr<loop::Loop> loop = loop::make_loop(2);
+  std::unique_ptr<loop::Timer> deadline = loop::end_test_after_deadline(*loop);
+  config::ServerConfig config;
+  std::unique_ptr<VolumeStation> station;
+};
+
+TEST_F(VolumeStationTest, LoadsEachVolumeOnceARun) {
+  open();
+  std::vector<std::string> got;
+  for (int i = 0; i < 4; ++i) {
+    const auto loading = load();
+    got.push_back(loading.volume ? loading.volume->label : "none");
+    EXPECT_EQ(station->loaded(), loading.volume.has_value());
+    station->unload();
+    EXPECT_FALSE(station->loaded());
+  }
+  EXPECT_EQ(got, (std::vector<std::string>{"V-001", "V-002", "V-003", "none"}));
+  EXPECT_EQ(labels(), (std::vector<std::string>{"V-001", "V-002", "V-003"}));
+  fence(station->lane());
+  EXPECT_EQ(in_use(), 0U);
+}
+
+// As when the run is over while something on the lane still holds the volume.
+TEST_F(VolumeStationTest, AVolumeMayOutliveTheStation) {
+  open();
+  (void)load();
+  auto kept = station->current();
+  EXPECT_EQ(in_use(), 1U);
+  const uint64_t lane = station->lane();
+  station.reset();
+  fence(lane);
+  EXPECT_EQ(in_use(), 1U);
+  EXPECT_EQ(kept.volume->slot(), "1");
+  kept = {};
+  EXPECT_EQ(in_use(), 0U) << "given back to a changer that is still there";
+}
+
+TEST_F(VolumeStationTest, DestroyedWhileLoadingTellsNothing) {
+  open();
+  const uint64_t lane = station->lane();
+  station->load([](const VolumeStation::Loading&) { ADD_FAILURE() << "told"; });
+  station.reset();
+  fence(lane);
+  loop::turn_loop(*loop, 5, [&] { loop->stop(); });
+  loop->run();
+  EXPECT_EQ(in_use(), 0U);
+}
+
+}  // namespace
+}  // namespace headrace::drive
