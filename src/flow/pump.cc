@@ -25,7 +25,7 @@ class Pump::Impl {
   ~Impl() { let_go(); }
 
   void start(Done done) {
-    HEADRACE_CHECK(state_ == State::idle);
+    HEADRACE_CHECK(state_ == State::idle && options_.budget_bytes > 0);
     done_ = std::move(done);
     splicing_ = options_.allow_splice && taps_.empty() && source_.splice_fd() >= 0 && sink_.splice_fd() >= 0;
     if (!splicing_) ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes);
@@ -109,8 +109,9 @@ class Pump::Impl {
 
   bool read_some() {
     if (source_ended_ || awaiting_source_) return false;
+    // Also for what is on offer already: it stays with the source until the gate opens.
+    if (gate_closed()) return false;
     if (!read_offer_) {
-      if (gate_closed()) return false;
       // Starting over at the front while empty keeps a fast flow in few cache lines.
       if (filled_ == 0 && write_offer_count_ == 0) first_ = 0;
       const auto space = free_space();
