@@ -48,7 +48,8 @@ class LineReader::Impl {
       if (result.state == IoState::failed) return end(std::unexpected(source_.error()));
       if (result.state == IoState::end) {
         const auto alive = alive_.ref();
-        if (filled_ > 0) line_({buffer_.data(), std::exchange(filled_, 0)}, true);
+        auto line = std::move(line_);
+        if (filled_ > 0) line({buffer_.data(), std::exchange(filled_, 0)}, true);
         if (!alive.expired()) end({});
         return;
       }
@@ -63,15 +64,22 @@ class LineReader::Impl {
   bool deliver() {
     size_t begin = 0;
     const auto alive = alive_.ref();
+    // The callback may destroy this object, and must outlive that itself.
+    auto line = std::move(line_);
     while (const void* newline = std::memchr(buffer_.data() + begin, '\n', filled_ - begin)) {
       const size_t length = static_cast<size_t>(static_cast<const char*>(newline) - buffer_.data()) - begin;
-      line_({buffer_.data() + begin, length}, false);
+      if (length > kMaxLineBytes) return too_long();
+      line({buffer_.data() + begin, length}, false);
       if (alive.expired()) return false;
       begin += length + 1;
     }
     std::memmove(buffer_.data(), buffer_.data() + begin, filled_ - begin);
     filled_ -= begin;
-    if (filled_ <= kMaxLineBytes) return true;
+    line_ = std::move(line);
+    return filled_ <= kMaxLineBytes || too_long();
+  }
+
+  bool too_long() {
     end(base::fail(ErrorKind::corrupt, fmt::format("a line of more than {} bytes", kMaxLineBytes)));
     return false;
   }

@@ -18,6 +18,7 @@ namespace headrace::flow {
 class LineReader {
  public:
   // `line` is called without the newline; a last line without newline is delivered too, with `partial` set.
+  // It may destroy the reader; `line` is then gone too.
   using Line = std::move_only_function<void(std::string_view line, bool partial)>;
   using End = std::move_only_function<void(base::Result<>)>;
   LineReader(loop::Loop& loop, loop::Readable& source, Line line, End end);

@@ -96,8 +96,12 @@ class TransformPump::Impl {
         });
         return 0;
       case IoState::failed:
-        if (!failure_) failure_ = source_.error();
-        [[fallthrough]];
+        source_ended_ = true;
+        for (auto& output : outputs_) {
+          if (!output.done) break_output(output, source_.error());
+        }
+        source_.close_read();
+        return 1;
       case IoState::end:
         source_ended_ = true;
         source_.close_read();
@@ -136,7 +140,7 @@ class TransformPump::Impl {
       return false;
     }
     break_output(output, output.sink->error());
-    return false;
+    return true;  // the source may have waited for this one
   }
 
   void break_output(Output& output, Error error) {

@@ -22,7 +22,7 @@ class Transform {
 
 class TransformPump {
  public:
-  // `second` may be null. Both sinks are finished at the end of the source.
+  // `second` may be null. Both sinks are finished at the end of the source, and abandoned when it fails.
   TransformPump(loop::Loop& loop, loop::Readable& source, Transform& transform, loop::Writable& first,
                 loop::Writable* second);
   ~TransformPump();  // cancels silently
