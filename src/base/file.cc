@@ -110,6 +110,13 @@ Result<> append_locked(const fs::path& path, std::string_view text, mode_t mode)
   return write_all(fd->get(), text, path.native());
 }
 
+Result<> sync_file(const fs::path& path) {
+  auto fd = open_file(path, O_RDONLY);
+  if (!fd) return std::unexpected(std::move(fd).error());
+  if (::fsync(fd->get()) != 0) return fail_errno(fmt::format("fsync {}", path.native()));
+  return {};
+}
+
 Result<> remove_file(const fs::path& path) {
   if (::unlink(path.c_str()) != 0) return fail_errno(fmt::format("unlink {}", path.native()));
   return {};

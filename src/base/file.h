@@ -29,6 +29,8 @@ Result<> replace_file(const std::filesystem::path& path, std::string_view text, 
                       std::string_view temporary_suffix = ".new");
 // Appends in one write(2) under an fcntl write lock on the file, creating it with `mode` when missing.
 Result<> append_locked(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600);
+// fsync(2) of a file that others may be appending to.
+Result<> sync_file(const std::filesystem::path& path);
 Result<> remove_file(const std::filesystem::path& path);
 Result<> rename_file(const std::filesystem::path& from, const std::filesystem::path& to);
 

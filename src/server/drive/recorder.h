@@ -3,6 +3,7 @@
 // blocking but small writes, on the loop's thread.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,8 @@ class Recorder {
   void record(const journal::Body& body);
   void watch(std::move_only_function<void(const journal::Body&)> watcher) { watcher_ = std::move(watcher); }
   const std::string& failure() const { return failure_; }
+  // Amanda's run log, which names what is on which volume.
+  const std::filesystem::path& log_path() const { return log_.path(); }
 
  private:
   Recorder(compat::RunLog log, std::unique_ptr<journal::Writer> journal, const base::Clock& clock)

@@ -1,6 +1,7 @@
 // The runner's volumes, and the images on their way from holding disk to them.
 #include <fmt/format.h>
 
+#include "base/file.h"
 #include "server/drive/runner_impl.h"
 #include "server/hold/scan.h"
 
@@ -75,7 +76,12 @@ void Runner::Impl::image_safe(JobId id, JobInfo& job) {
   auto outcome = std::make_shared<Result<>>();
   loop_.offload(
       loop_.new_lane(),
-      [file = job.file, outcome] {
+      [file = job.file, log = recorder_->log_path(), outcome] {
+        // The log's word about the volume must outlast a power failure before the copy here goes.
+        if (auto synced = base::sync_file(log); !synced) {
+          *outcome = std::move(synced);
+          return;
+        }
         auto image = hold::read_image(file);
         *outcome = image ? hold::delete_image(*image) : Result<>(std::unexpected(image.error()));
       },
