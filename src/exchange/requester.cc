@@ -1,9 +1,9 @@
 #include "exchange/requester.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <optional>
+#include <algorithm>
+#include <utility>
 
 #include "wire/packet.h"
 
@@ -26,7 +26,10 @@ class Requester::Impl {
     done_ = std::move(done);
     began_ = loop_.clock().now();
     listen();
-    ask();
+    // Later: a path that is gone already answers send() at once, and `done` is never called from inside.
+    loop_.post([this, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired() && state_ == State::idle) ask();
+    });
   }
 
   void open_streams(std::vector<int64_t> numbers, Opened opened) {
@@ -70,7 +73,6 @@ class Requester::Impl {
   void await_reply() {
     if (state_ != State::asked) return;
     state_ = State::accepted;
-    reply_due_ = loop_.clock().now() + times_.reply_timeout;
     timer_ = loop_.after(times_.reply_timeout, [this] { no_reply(); });
   }
 
@@ -121,6 +123,10 @@ class Requester::Impl {
         streams_.push_back(nullptr);
         continue;
       }
+      if (number > UINT32_MAX) {
+        return std::exchange(opened_, nullptr)(
+            base::fail(ErrorKind::corrupt, fmt::format("the peer named stream {}, which is none", number)));
+      }
       conversation_->open_stream(static_cast<uint32_t>(number),
                                  [this](Result<std::unique_ptr<loop::Duplex>> stream) {
                                    if (!stream) {
@@ -149,7 +155,6 @@ class Requester::Impl {
   int sends_left_ = 0;
   int restarts_ = 0;
   base::Instant began_;
-  base::Instant reply_due_;
   std::unique_ptr<loop::Timer> timer_;
   std::vector<int64_t> numbers_;
   std::vector<std::unique_ptr<loop::Duplex>> streams_;
