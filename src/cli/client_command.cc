@@ -271,6 +271,7 @@ int client(const ClientOptions& options) {
   paths.config_dir = options.config_dir;
   paths.gnutar = options.gnutar;
   paths.tmp_dir = options.tmp_dir;
+  if (::geteuid() == 0 && rules->local_uid != 0) paths.filters_as = {rules->local_uid, rules->local_gid};
   client::ClientContext context{*loop, paths, rules->local_host};
   TellingAuthorizer authorizer(client::make_authorizer(*loop, std::move(*rules)));
   int status = 0;

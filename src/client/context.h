@@ -3,9 +3,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "loop/loop.h"
+#include "loop/process.h"
 
 namespace headrace::client {
 
@@ -16,6 +18,8 @@ struct ClientPaths {
   std::filesystem::path runtar = "/usr/lib/amanda/runtar";
   std::filesystem::path application_dir = "/usr/lib/amanda/application";
   std::filesystem::path gzip = "/bin/gzip";
+  // Who programs that compress and encrypt run as; unset: who we are. The dump user, when root runs us.
+  std::optional<loop::ChildUser> filters_as = {};
   // For exclude and include files, which are made there with unguessable names and removed after use.
   std::filesystem::path tmp_dir = "/tmp";
 };

@@ -58,6 +58,12 @@ void exec_child(const ExecPlan& plan) {
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
   const int report = arrange_descriptors(plan);
   if (plan.directory != nullptr && chdir(plan.directory) != 0) give_up(report, ExecStage::directory);
+  // The bare calls: glibc's would tell all threads, of which this process has no more than one.
+  if (plan.user != nullptr && (syscall(SYS_setgroups, 0, nullptr) != 0 ||
+                               syscall(SYS_setresgid, plan.user->gid, plan.user->gid, plan.user->gid) != 0 ||
+                               syscall(SYS_setresuid, plan.user->uid, plan.user->uid, plan.user->uid) != 0)) {
+    give_up(report, ExecStage::user);
+  }
   sigset_t none;
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);

@@ -20,11 +20,12 @@ struct ExecPlan {
   char* const* arguments = nullptr;    // ends with null
   char* const* environment = nullptr;  // ends with null
   const char* directory = nullptr;     // null: keep
+  const ChildUser* user = nullptr;     // null: stay who we are
   std::span<ChildFdPlan> descriptors;  // ascending by number
   int report = -1;  // a close-on-exec pipe that gets an ExecFailure if exec does not happen
 };
 
-enum class ExecStage : int { descriptors, directory, program };
+enum class ExecStage : int { descriptors, directory, user, program };
 struct ExecFailure {
   ExecStage stage = ExecStage::program;
   int number = 0;  // errno

@@ -149,6 +149,7 @@ class Launch {
                         .arguments = arguments_.data(),
                         .environment = environment_.data(),
                         .directory = what_.directory.empty() ? nullptr : what_.directory.c_str(),
+                        .user = what_.user ? &*what_.user : nullptr,
                         .descriptors = plan_,
                         .report = report};
     // Our own handlers must not run in the child: they would write to pipes it shares with us.
@@ -219,6 +220,9 @@ base::Error describe(const Spawn& what, const ExecFailure& failure) {
       return base::Error::system("connect the descriptors of " + what.program, failure.number);
     case ExecStage::directory:
       return base::Error::system("enter directory " + what.directory + " for " + what.program,
+                                 failure.number);
+    case ExecStage::user:
+      return base::Error::system("run " + what.program + " as user " + std::to_string(what.user->uid),
                                  failure.number);
     case ExecStage::program:
       break;

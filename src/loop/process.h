@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,12 @@ struct ChildFd {
   int given = -1;  // borrowed, for From::given
 };
 
+// Another user to run as. Only root may ask for one; no supplementary groups are kept.
+struct ChildUser {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
 struct Spawn {
   std::string program;                        // absolute path
   std::vector<std::string> arguments;         // argv, including argv[0]
@@ -35,7 +42,8 @@ struct Spawn {
   // All others are closed in the child, except that 0, 1 and 2 are the null device when not named here: a
   // program must not find a file it opens itself in their place.
   std::vector<ChildFd> descriptors = {};
-  int pipe_bytes = 0;  // asks the kernel for pipes of this size; 0 or refused: its default
+  std::optional<ChildUser> user = {};  // unset: as we are
+  int pipe_bytes = 0;                  // asks the kernel for pipes of this size; 0 or refused: its default
 };
 
 class Process {

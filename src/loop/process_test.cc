@@ -101,6 +101,18 @@ TEST_P(ProcessTest, TellsTheEndToWhoAsksLate) {
   EXPECT_EQ(wait_for(*process).code, 3);
 }
 
+TEST_P(ProcessTest, RunsAsAnotherUser) {
+  Spawn what = shell("echo $(id -u):$(id -g):$(id -G)");
+  what.user = ChildUser{34, 34};
+  if (geteuid() == 0) {
+    EXPECT_EQ(output_of(what), "34:34:34\n");
+    return;
+  }
+  const auto refused = spawn_reaped_by(*loop_, what, GetParam());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().what(), "run /bin/sh as user 34: Operation not permitted");
+}
+
 TEST_P(ProcessTest, SendsSignals) {
   const auto process = start(shell("kill -STOP $$; exit 1"));
   process->signal(SIGTERM);

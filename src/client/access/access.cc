@@ -104,6 +104,7 @@ Result<AccessRules> rules_for(const std::string& user, const std::filesystem::pa
   AccessRules rules;
   rules.local_user = user;
   rules.local_uid = entry.pw_uid;
+  rules.local_gid = entry.pw_gid;
   rules.amandahosts = file.empty() ? std::filesystem::path(entry.pw_dir) / ".amandahosts" : file;
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) == 0) rules.local_host = name.data();

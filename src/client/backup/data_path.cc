@@ -38,6 +38,7 @@ base::Result<> DataPath::start_filter(const FilterCommand& command) {
   spawn.program = command.program;
   spawn.arguments = command.arguments;
   spawn.environment = child_environment();
+  spawn.user = command.user;
   spawn.descriptors = {{0, From::pipe_from_parent}, {1, From::pipe_to_parent}, {2, From::pipe_to_parent}};
   spawn.pipe_bytes = flow::kPipeBytes;
   auto process = loop::spawn(loop_, spawn);

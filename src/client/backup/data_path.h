@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@ struct FilterCommand {
   std::string role;  // "compress", "encrypt": what messages call it
   std::string program;
   std::vector<std::string> arguments;  // argv, with argv[0]
+  std::optional<loop::ChildUser> user = {};
 };
 
 struct DataOutcome {

@@ -140,6 +140,8 @@ std::vector<FilterCommand> filters_of(const ClientPaths& paths, const wire::Dle&
   if (dle.encrypt == wire::Encrypt::custom) {
     filters.push_back({"encrypt", dle.encrypt_program, {dle.encrypt_program}});
   }
+  // The server names these programs; they see nothing but the data, and need nobody's privileges for that.
+  for (FilterCommand& filter : filters) filter.user = paths.filters_as;
   return filters;
 }
 
