@@ -7,6 +7,7 @@
 
 #include "auth/bsdtcp/bsdtcp.h"
 #include "auth/local/local.h"
+#include "base/alive.h"
 
 namespace headrace::auth {
 
@@ -15,7 +16,7 @@ namespace {
 class Refusal : public loop::Operation {
  public:
   Refusal(loop::Loop& loop, std::string auth, PathReady ready) {
-    loop.post([alive = std::weak_ptr(alive_), auth = std::move(auth), ready = std::move(ready)]() mutable {
+    loop.post([alive = alive_.ref(), auth = std::move(auth), ready = std::move(ready)]() mutable {
       if (alive.expired()) return;
       ready(base::fail(base::ErrorKind::unsupported,
                        fmt::format("auth \"{}\" cannot be used yet; \"bsdtcp\" and \"local\" can", auth)));
@@ -23,7 +24,7 @@ class Refusal : public loop::Operation {
   }
 
  private:
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for the posted call
+  base::Alive alive_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/alive.h"
 #include "wire/packet.h"
 
 namespace headrace::exchange {
@@ -27,7 +28,7 @@ class Requester::Impl {
     began_ = loop_.clock().now();
     listen();
     // Later: a path that is gone already answers send() at once, and `done` is never called from inside.
-    loop_.post([this, alive = std::weak_ptr(alive_)] {
+    loop_.post([this, alive = alive_.ref()] {
       if (!alive.expired() && state_ == State::idle) ask();
     });
   }
@@ -135,7 +136,7 @@ class Requester::Impl {
                                      return;
                                    }
                                    streams_.push_back(std::move(*stream));
-                                   loop_.post([this, alive = std::weak_ptr(alive_)] {
+                                   loop_.post([this, alive = alive_.ref()] {
                                      if (!alive.expired()) open_next();
                                    });
                                  });
@@ -159,7 +160,7 @@ class Requester::Impl {
   std::vector<int64_t> numbers_;
   std::vector<std::unique_ptr<loop::Duplex>> streams_;
   Opened opened_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for posted calls
+  base::Alive alive_;
 };
 
 Requester::Requester(loop::Loop& loop, std::unique_ptr<auth::Conversation> conversation, std::string body,

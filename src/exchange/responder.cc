@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/alive.h"
 #include "wire/packet.h"
 
 namespace headrace::exchange {
@@ -131,7 +132,7 @@ class Job : public ServiceCall {
     state_ = State::asking;
     request_ = {request->service, std::move(request->arguments), origin_.auth, ""};
     shared_.authorizer.ask({origin_, request->security_user.value_or(""), request->service},
-                           [this, alive = std::weak_ptr(alive_)](Result<std::string> host) {
+                           [this, alive = alive_.ref()](Result<std::string> host) {
                              if (!alive.expired() && state_ == State::asking) answered(std::move(host));
                            });
   }
@@ -186,14 +187,14 @@ class Job : public ServiceCall {
       }
       conversation_->accept_stream(
           static_cast<uint32_t>(number),
-          [this, alive = std::weak_ptr(alive_)](Result<std::unique_ptr<loop::Duplex>> stream) {
+          [this, alive = alive_.ref()](Result<std::unique_ptr<loop::Duplex>> stream) {
             if (alive.expired() || state_ != State::streaming) return;
             if (!stream) {
               std::exchange(opened_, nullptr)(std::unexpected(std::move(stream).error()));
               return end();
             }
             streams_.push_back(std::move(*stream));
-            shared_.loop.post([this, posted = std::weak_ptr(alive_)] {
+            shared_.loop.post([this, posted = alive_.ref()] {
               if (!posted.expired() && state_ == State::streaming) accept_next();
             });
           });
@@ -207,7 +208,7 @@ class Job : public ServiceCall {
     if (state_ == State::over) return;
     state_ = State::over;
     timer_.reset();
-    shared_.loop.post([this, alive = std::weak_ptr(alive_)] {
+    shared_.loop.post([this, alive = alive_.ref()] {
       if (!alive.expired()) std::exchange(over_, nullptr)(this);
     });
   }
@@ -227,7 +228,7 @@ class Job : public ServiceCall {
   std::vector<int64_t> numbers_;
   Streams streams_;
   std::move_only_function<void(Result<Streams>)> opened_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 }  // namespace

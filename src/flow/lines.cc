@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "flow/alive.h"
+#include "base/alive.h"
 
 namespace headrace::flow {
 
@@ -99,7 +99,7 @@ class LineReader::Impl {
   std::string buffer_;
   size_t filled_ = 0;
   bool ended_ = false;
-  Alive alive_;
+  base::Alive alive_;
 };
 
 LineReader::LineReader(loop::Loop& loop, loop::Readable& source, Line line, End end)

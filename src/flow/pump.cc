@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <optional>
 
-#include "flow/alive.h"
+#include "base/alive.h"
 
 namespace headrace::flow {
 
@@ -294,7 +294,7 @@ class Pump::Impl {
   std::optional<base::MutableBytes> read_offer_;
   std::array<iovec, 2> write_offer_{};
   size_t write_offer_count_ = 0;
-  Alive alive_;
+  base::Alive alive_;
 };
 
 Pump::Pump(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, PumpOptions options)

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "flow/alive.h"
+#include "base/alive.h"
 
 namespace headrace::flow {
 
@@ -117,7 +117,7 @@ class TextWriter::Impl {
   std::optional<Error> failure_;
   std::vector<std::move_only_function<void(Result<>)>> drained_;
   std::move_only_function<void(Result<>)> finish_done_;
-  Alive alive_;
+  base::Alive alive_;
 };
 
 TextWriter::TextWriter(loop::Loop& loop, loop::Writable& sink) : impl_(std::make_unique<Impl>(loop, sink)) {}

@@ -3,7 +3,7 @@
 #include <array>
 #include <optional>
 
-#include "flow/alive.h"
+#include "base/alive.h"
 
 namespace headrace::flow {
 
@@ -188,7 +188,7 @@ class TransformPump::Impl {
   bool awaiting_source_ = false;
   bool source_ended_ = false;
   bool reported_ = false;
-  Alive alive_;
+  base::Alive alive_;
 };
 
 TransformPump::TransformPump(loop::Loop& loop, loop::Readable& source, Transform& transform,

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/alive.h"
 #include "loop/net.h"
 
 namespace headrace::loop {
@@ -80,7 +81,7 @@ class FdStream : public Duplex {
       outcome = std::unexpected(error());
     }
     end_writing();
-    loop_.post([alive = alive_ref(), this, done = std::move(done), outcome = std::move(outcome)]() mutable {
+    loop_.post([alive = alive_.ref(), this, done = std::move(done), outcome = std::move(outcome)]() mutable {
       if (!alive.expired() && !abandoned_) done(std::move(outcome));
     });
   }
@@ -135,12 +136,10 @@ class FdStream : public Duplex {
 
   // For awaits after the descriptor is closed: the caller then finds end or failed.
   void call_later(Ready ready, bool FdStream::* dropped) {
-    loop_.post([alive = alive_ref(), this, dropped, ready = std::move(ready)]() mutable {
+    loop_.post([alive = alive_.ref(), this, dropped, ready = std::move(ready)]() mutable {
       if (!alive.expired() && !(this->*dropped)) ready();
     });
   }
-
-  std::weak_ptr<const char> alive_ref() const { return alive_; }
 
   Loop& loop_;
   base::Fd fd_;
@@ -155,7 +154,7 @@ class FdStream : public Duplex {
   bool abandoned_ = false;
   std::optional<Error> error_;
   // One owner; posted callbacks hold it weakly to see whether the stream still stands.
-  const std::shared_ptr<const char> alive_ = std::make_shared<const char>('\0');
+  base::Alive alive_;
 };
 
 }  // namespace

@@ -66,7 +66,7 @@ void WorkerReadable::await_readable(Ready ready) {
   if (state_ == State::closed) return;
   ready_ = std::move(ready);
   if (state_ == State::reading) return;
-  loop_.post([this, alive = std::weak_ptr(alive_)] {
+  loop_.post([this, alive = alive_.ref()] {
     if (!alive.expired()) call_ready();
   });
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/alive.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "loop/lane.h"
@@ -66,7 +67,7 @@ class WorkerReadable : public Readable {
   size_t moved_bytes_ = 0;
   std::optional<base::Error> failure_;
   Ready ready_;
-  const std::shared_ptr<const char> alive_ = std::make_shared<const char>('\0');
+  base::Alive alive_;
 };
 
 }  // namespace headrace::loop

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "auth/mux/mux_state.h"
+#include "base/alive.h"
 
 namespace headrace::auth {
 
@@ -90,7 +91,7 @@ class MuxStream : public loop::Duplex {
     channel_.writable = nullptr;
     mux_->send_end(channel_);
     mux_->when_flushed(
-        [this, alive = std::weak_ptr(alive_), given_up, done = std::move(done)](Result<> outcome) mutable {
+        [this, alive = alive_.ref(), given_up, done = std::move(done)](Result<> outcome) mutable {
           if (alive.expired() || abandoned_) return;
           if (outcome && given_up) outcome = std::unexpected(error());
           done(std::move(outcome));
@@ -111,7 +112,7 @@ class MuxStream : public loop::Duplex {
   std::shared_ptr<Mux> mux_;  // the connection lives as long as its last user
   Channel& channel_;
   bool abandoned_ = false;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for the outcome of finish()
+  base::Alive alive_;
 };
 
 }  // namespace

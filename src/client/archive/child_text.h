@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/alive.h"
 #include "base/error.h"
-#include "flow/alive.h"
 #include "flow/lines.h"
 #include "loop/loop.h"
 #include "loop/process.h"
@@ -54,7 +54,7 @@ class ChildText {
   std::unique_ptr<loop::Duplex> err_;
   std::unique_ptr<flow::LineReader> out_reader_;
   std::unique_ptr<flow::LineReader> err_reader_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace headrace::client

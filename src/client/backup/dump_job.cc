@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "base/alive.h"
 #include "client/archive/archiver_choice.h"
 #include "client/archive/tar_archiver.h"
 #include "client/archive/tar_plan.h"
 #include "client/backup/plugin_job.h"
 #include "compat/amandates.h"
-#include "flow/alive.h"
 #include "wire/sendbackup.h"
 
 namespace headrace::client {
@@ -119,7 +119,7 @@ class TarJob : public DumpJob {
   std::filesystem::path runtar_;
   std::string config_name_;
   std::string announcement_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 // A sentence as it stands in a reply.

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <functional>
 
-#include "flow/alive.h"
+#include "base/alive.h"
 #include "loop/stream.h"
 
 namespace headrace::client {
@@ -26,7 +26,7 @@ class PeerWatch {
   loop::Readable& stream_;
   std::move_only_function<void()> closed_;
   std::array<std::byte, 4096> scrap_{};
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace headrace::client

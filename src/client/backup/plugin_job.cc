@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "base/alive.h"
 #include "client/archive/application_api.h"
 #include "client/archive/child_text.h"
 #include "client/archive/plugin_archiver.h"
 #include "compat/amandates.h"
-#include "flow/alive.h"
 #include "wire/sendbackup.h"
 
 namespace headrace::client {
@@ -97,7 +97,7 @@ class PluginJob : public DumpJob {
   std::unique_ptr<ChildText> child_;
   Support support_;
   std::vector<std::string> arguments_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace

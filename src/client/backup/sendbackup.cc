@@ -4,11 +4,11 @@
 
 #include <fmt/format.h>
 
+#include "base/alive.h"
 #include "base/quote.h"
 #include "client/backup/data_path.h"
 #include "client/backup/dump_job.h"
 #include "client/backup/peer_watch.h"
-#include "flow/alive.h"
 #include "flow/text_writer.h"
 #include "wire/sendbackup.h"
 
@@ -227,7 +227,7 @@ class Sendbackup : public exchange::Service {
   std::optional<base::Result<DataOutcome>> data_outcome_;
   std::unique_ptr<loop::Timer> close_grace_;
   uint64_t suppressed_ = 0;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace

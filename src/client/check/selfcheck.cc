@@ -1,9 +1,9 @@
 #include "client/check/selfcheck.h"
 
+#include "base/alive.h"
 #include "client/archive/archiver_choice.h"
 #include "client/check/checks.h"
 #include "client/check/plugin_check.h"
-#include "flow/alive.h"
 
 namespace headrace::client {
 namespace {
@@ -77,7 +77,7 @@ class Selfcheck : public exchange::Service {
   exchange::ServiceCall& call_;
   std::shared_ptr<Work> work_;
   std::unique_ptr<PluginCheck> plugin_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/alive.h"
 #include "client/archive/archiver_choice.h"
 #include "client/estimate/plugin_estimate.h"
 #include "client/estimate/tar_estimate.h"
-#include "flow/alive.h"
 #include "wire/sendsize.h"
 
 namespace headrace::client {

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "base/alive.h"
 #include "base/error.h"
 #include "client/archive/tar_plan.h"
 #include "client/estimate/estimator.h"
-#include "flow/alive.h"
 #include "flow/lines.h"
 #include "loop/process.h"
 
@@ -59,7 +59,7 @@ class TarEstimate : public Estimator {
   bool text_ended_ = false;
   std::optional<uint64_t> size_bytes_;
   std::string last_strange_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace headrace::client

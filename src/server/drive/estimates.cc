@@ -6,6 +6,7 @@
 #include <list>
 #include <set>
 
+#include "base/alive.h"
 #include "server/dump/client_talk.h"
 #include "server/dump/dle_of.h"
 #include "server/dump/peer_of.h"
@@ -155,7 +156,7 @@ class Estimates::Impl {
 
   void report_when_done() {
     if (!std::ranges::all_of(jobs_, &HostJob::over)) return;
-    loop_.post([this, alive = std::weak_ptr(alive_)] {
+    loop_.post([this, alive = alive_.ref()] {
       if (alive.expired() || !done_) return;
       auto done = std::move(done_);
       done(std::move(outcomes_));
@@ -170,7 +171,7 @@ class Estimates::Impl {
   Done done_;
   std::list<HostJob> jobs_;
   HostOutcomes outcomes_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 Estimates::Estimates(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,

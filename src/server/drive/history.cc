@@ -21,7 +21,7 @@ void History::change(const journal::ImageId& image, Change change) {
         change(*info);
         *outcome = compat::save_curinfo(file, image.host, image.disk, *info);
       },
-      [this, alive = std::weak_ptr(alive_), outcome] {
+      [this, alive = alive_.ref(), outcome] {
         if (!alive.expired() && !*outcome) failed_(outcome->error());
       });
 }

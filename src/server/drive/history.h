@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/alive.h"
 #include "base/error.h"
 #include "compat/curinfo.h"
 #include "journal/event.h"
@@ -34,7 +35,7 @@ class History {
   std::filesystem::path infofile_;
   std::move_only_function<void(const base::Error&)> failed_;
   uint64_t lane_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 }  // namespace headrace::drive

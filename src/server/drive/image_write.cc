@@ -49,7 +49,7 @@ void ImageWrite::abort() { end(base::fail(ErrorKind::cancelled, "given up on req
 uint64_t ImageWrite::bytes() const { return began_at_ + (pump_ ? pump_->meter().snapshot().bytes : 0); }
 
 void ImageWrite::volume_wanted() {
-  desk_.next_volume([this, alive = std::weak_ptr(alive_)](Result<LoadedVolume> next) {
+  desk_.next_volume([this, alive = alive_.ref()](Result<LoadedVolume> next) {
     if (alive.expired() || over_ || !writer_) return;
     if (!next) return writer_->refuse(std::move(next).error());
     writer_->use(next->volume, next->label);
@@ -61,7 +61,7 @@ void ImageWrite::part_done(const volume::PartResult& part) { desk_.part_ended(jo
 void ImageWrite::pumped(Result<> outcome) {
   if (over_) return;
   if (outcome) {
-    writer_->finish([this, alive = std::weak_ptr(alive_)](Result<> finished) {
+    writer_->finish([this, alive = alive_.ref()](Result<> finished) {
       if (alive.expired() || over_) return;
       if (!finished) return end(std::move(finished), true, false);
       settle();
@@ -78,12 +78,11 @@ void ImageWrite::pumped(Result<> outcome) {
 }
 
 void ImageWrite::go_on(volume::PartPosition from) {
-  desk_.next_volume(
-      [this, alive = std::weak_ptr(alive_), from = std::move(from)](Result<LoadedVolume> next) mutable {
-        if (alive.expired() || over_) return;
-        if (!next) return end(std::unexpected(std::move(next).error()), false, false);
-        run(std::move(from), std::move(*next));
-      });
+  desk_.next_volume([this, alive = alive_.ref(), from = std::move(from)](Result<LoadedVolume> next) mutable {
+    if (alive.expired() || over_) return;
+    if (!next) return end(std::unexpected(std::move(next).error()), false, false);
+    run(std::move(from), std::move(*next));
+  });
 }
 
 void ImageWrite::settle() {
@@ -113,7 +112,7 @@ void ImageWrite::end(Result<> outcome, bool volume_lost, bool unreadable) {
   pump_.reset();
   writer_.reset();
   reader_.reset();
-  loop_.post([this, alive = std::weak_ptr(alive_), report = std::move(report)]() mutable {
+  loop_.post([this, alive = alive_.ref(), report = std::move(report)]() mutable {
     if (alive.expired()) return;
     auto done = std::move(done_);
     done(std::move(report));

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/alive.h"
 #include "flow/pump.h"
 #include "server/drive/volume_desk.h"
 #include "server/hold/image_reader.h"
@@ -60,7 +61,7 @@ class ImageWrite : public volume::PartOwner {
   std::unique_ptr<flow::Pump> pump_;
   std::move_only_function<void(WriteOutcome)> done_;
   bool over_ = false;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 }  // namespace headrace::drive

@@ -226,7 +226,7 @@ void Runner::Impl::obey(const Command& command) {
     dump::DumpOutcome outcome;
     outcome.result = base::fail(ErrorKind::cancelled, "given up on request");
     // Later: commands are being carried out.
-    loop_.post([this, alive = std::weak_ptr(alive_), id = abort->id, outcome = std::move(outcome)]() mutable {
+    loop_.post([this, alive = alive_.ref(), id = abort->id, outcome = std::move(outcome)]() mutable {
       if (alive.expired()) return;
       const auto& aborted = jobs_.at(id).dump;
       if (aborted && !aborted->image_safe()) dump_ended(id, std::move(outcome));
@@ -247,7 +247,7 @@ void Runner::Impl::obey(const Command& command) {
 
 void Runner::Impl::settle_waiting() {
   if (!space_.anybody_waits() || !drive_) return;
-  loop_.post([this, alive = std::weak_ptr(alive_)] {
+  loop_.post([this, alive = alive_.ref()] {
     if (alive.expired() || !drive_) return;
     space_.settle_waiting(drive_->will_free_space());
   });
@@ -292,7 +292,7 @@ void Runner::Impl::cancel(std::string reason) {
 void Runner::Impl::finish() {
   progress_.reset();
   if (station_ && station_->loaded()) volume_over("OK");
-  history_->when_settled([this, alive = std::weak_ptr(alive_)] {
+  history_->when_settled([this, alive = alive_.ref()] {
     if (alive.expired()) return;
     for (const auto& disk : config_.holding_disks) {
       if (auto left = hold::leave(disk.directory / recorder_->timestamp()); !left) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/alive.h"
 #include "server/drive/drive.h"
 #include "server/drive/estimates.h"
 #include "server/drive/history.h"
@@ -121,7 +122,7 @@ class Runner::Impl : public VolumeDesk {
   std::unique_ptr<loop::Timer> progress_;
   std::map<JobId, uint64_t> sampled_;
   std::move_only_function<void(int)> done_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 }  // namespace headrace::drive

@@ -85,7 +85,7 @@ void Runner::Impl::image_safe(JobId id, JobInfo& job) {
         auto image = hold::read_image(file);
         *outcome = image ? hold::delete_image(*image) : Result<>(std::unexpected(image.error()));
       },
-      [this, alive = std::weak_ptr(alive_), id, outcome] {
+      [this, alive = alive_.ref(), id, outcome] {
         if (alive.expired()) return;
         JobInfo& written = jobs_.at(id);
         if (!*outcome) {

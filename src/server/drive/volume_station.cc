@@ -62,7 +62,7 @@ void VolumeStation::load(std::move_only_function<void(Loading)> done) {
         loading->volume = LoadedVolume{std::shared_ptr<volume::Volume>(kept, kept->volume.get()),
                                        choice->chosen->label, choice->chosen->slot};
       },
-      [this, alive = std::weak_ptr(alive_), loading, done = std::move(done)]() mutable {
+      [this, alive = alive_.ref(), loading, done = std::move(done)]() mutable {
         if (alive.expired()) return;
         if (loading->volume) current_ = *loading->volume;
         done(std::move(*loading));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/alive.h"
 #include "base/error.h"
 #include "config/server_config.h"
 #include "loop/loop.h"
@@ -56,7 +57,7 @@ class VolumeStation {
   std::shared_ptr<volume::Changer> changer_;   // shared with works on the lane
   std::shared_ptr<volume::LabelRules> rules_;  // as changer_
   LoadedVolume current_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 }  // namespace headrace::drive

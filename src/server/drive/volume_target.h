@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/alive.h"
 #include "server/drive/volume_desk.h"
 #include "server/dump/dump.h"
 #include "server/volume/part_writer.h"
@@ -37,7 +38,7 @@ class VolumeTarget : public dump::Target, public volume::PartOwner {
   uint64_t lane_;
   std::unique_ptr<volume::PartWriter> writer_;
   bool volume_failed_ = false;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 }  // namespace headrace::drive

@@ -1,6 +1,6 @@
 #include "server/dump/client_talk.h"
 
-#include "flow/alive.h"
+#include "base/alive.h"
 #include "wire/noop.h"
 #include "wire/packet.h"
 
@@ -65,7 +65,7 @@ class ClientTalk::Impl {
   std::unique_ptr<exchange::Requester> requester_;
   Features features_;
   Reply reply_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 ClientTalk::ClientTalk(loop::Loop& loop, auth::Peer peer, std::string dump_user,

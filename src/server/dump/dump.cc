@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/alive.h"
 #include "flow/crc_tap.h"
 #include "flow/lines.h"
 #include "flow/pump.h"
@@ -46,14 +47,13 @@ class Dump::Impl {
   void start(Done done) {
     done_ = std::move(done);
     began_ = loop_.clock().now();
-    connecting_ =
-        auth::connect(loop_, request_.peer,
-                      [this, alive = std::weak_ptr(alive_)](Result<std::unique_ptr<auth::Path>> path) {
-                        if (alive.expired()) return;
-                        if (!path) return fail(std::move(path).error());
-                        path_ = std::move(*path);
-                        ask();
-                      });
+    connecting_ = auth::connect(loop_, request_.peer,
+                                [this, alive = alive_.ref()](Result<std::unique_ptr<auth::Path>> path) {
+                                  if (alive.expired()) return;
+                                  if (!path) return fail(std::move(path).error());
+                                  path_ = std::move(*path);
+                                  ask();
+                                });
   }
 
   flow::Gate gate_;
@@ -239,7 +239,7 @@ class Dump::Impl {
     header.native_crc = outcome_.native_crc;
     header.client_crc = outcome_.client_crc;
     header.server_crc = outcome_.server_crc;
-    target_.finish(header, [this, alive = std::weak_ptr(alive_)](Result<> done) {
+    target_.finish(header, [this, alive = alive_.ref()](Result<> done) {
       if (alive.expired()) return;
       if (!done) return fail(std::move(done).error());
       image_safe_ = true;
@@ -249,7 +249,7 @@ class Dump::Impl {
 
   // The image is safe; an index that fails is a blemish the report names, not a lost dump.
   void keep_index() {
-    auto kept = [this, alive = std::weak_ptr(alive_)](Result<> outcome) {
+    auto kept = [this, alive = alive_.ref()](Result<> outcome) {
       if (alive.expired()) return;
       if (!outcome) index_blemish(outcome.error());
       if (--keeping_ == 0) succeed();
@@ -292,7 +292,7 @@ class Dump::Impl {
     // Behind what removes this try's index: the next try finds its names free.
     loop_.offload(
         index_lane_, [] {},
-        [this, alive = std::weak_ptr(alive_)] {
+        [this, alive = alive_.ref()] {
           if (!alive.expired()) report();
         });
   }
@@ -314,7 +314,7 @@ class Dump::Impl {
   }
 
   void report() {
-    loop_.post([this, alive = std::weak_ptr(alive_)] {
+    loop_.post([this, alive = alive_.ref()] {
       if (alive.expired()) return;
       over_ = true;
       outcome_.strange = outcome_.strange || messages_.strange();
@@ -361,7 +361,7 @@ class Dump::Impl {
   std::unique_ptr<flow::Pump> state_pump_;
   std::unique_ptr<flow::Pump> data_pump_;
   std::unique_ptr<loop::Timer> silence_;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 Dump::Dump(loop::Loop& loop, DumpRequest request, Target& target)

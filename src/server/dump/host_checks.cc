@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <list>
 
+#include "base/alive.h"
 #include "server/dump/client_talk.h"
 #include "server/dump/dle_of.h"
 #include "server/dump/peer_of.h"
@@ -98,7 +99,7 @@ class HostChecks::Impl {
   void report_when_done() {
     if (!std::ranges::all_of(jobs_, &HostJob::over) || reported_) return;
     reported_ = true;
-    loop_.post([this, alive = std::weak_ptr(alive_)] {
+    loop_.post([this, alive = alive_.ref()] {
       if (alive.expired()) return;
       std::vector<HostCheckResult> results;
       for (auto& job : jobs_) results.push_back(std::move(job.result));
@@ -112,7 +113,7 @@ class HostChecks::Impl {
   std::list<HostJob> jobs_;
   Done done_;
   bool reported_ = false;
-  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with this, for deferred calls
+  base::Alive alive_;
 };
 
 HostChecks::HostChecks(loop::Loop& loop, const config::ServerConfig& config,

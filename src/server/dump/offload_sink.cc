@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "flow/alive.h"
+#include "base/alive.h"
 #include "loop/lane.h"
 
 namespace headrace::dump {
@@ -129,7 +129,7 @@ class OffloadSink final : public loop::Writable {
   size_t moved_bytes_ = 0;
   std::optional<Error> failure_;
   loop::Ready ready_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace

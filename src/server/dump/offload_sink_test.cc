@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-#include "flow/alive.h"
+#include "base/alive.h"
 #include "loop/stream_contract.h"
 
 namespace headrace {
@@ -160,7 +160,7 @@ class KeptReader : public Readable {
   std::string text_;
   size_t at_ = 0;
   Ready ready_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 class OffloadPair : public StreamPair {

@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "base/alive.h"
 #include "base/error.h"
-#include "flow/alive.h"
 #include "loop/lane.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
@@ -99,7 +99,7 @@ class ImageWriter final : public loop::Writable {
   uint64_t data_bytes_ = 0;
   std::optional<base::Error> error_;
   loop::Ready ready_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace headrace::hold

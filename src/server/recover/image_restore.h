@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
+#include "base/alive.h"
 #include "base/crc32c.h"
 #include "base/error.h"
-#include "flow/alive.h"
 #include "flow/crc_tap.h"
 #include "flow/lines.h"
 #include "flow/pump.h"
@@ -100,7 +100,7 @@ class ImageRestore {
   size_t errors_open_ = 0;  // standard errors still being read
   std::unique_ptr<loop::Timer> stragglers_;
   std::optional<base::Error> refusal_;  // it never began
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace headrace::recover

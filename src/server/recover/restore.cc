@@ -8,8 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/alive.h"
 #include "base/file.h"
-#include "flow/alive.h"
 #include "loop/lane.h"
 #include "server/recover/image_restore.h"
 #include "server/recover/image_source.h"
@@ -164,7 +164,7 @@ class Restore::Impl {
   RestoreSummary summary_;
   Done done_;
   loop::Lane lane_;  // after all its work uses: destroyed before it
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 Restore::Restore(loop::Loop& loop, const config::ServerConfig& config, RestoreRequest request,

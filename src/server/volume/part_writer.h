@@ -18,8 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "base/alive.h"
 #include "base/error.h"
-#include "flow/alive.h"
 #include "loop/lane.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
@@ -88,7 +88,7 @@ class PartWriter final : public loop::Writable {
   std::optional<base::Error> error_;
   loop::Ready ready_;
   std::move_only_function<void(base::Result<>)> finished_;
-  flow::Alive alive_;
+  base::Alive alive_;
 };
 
 }  // namespace headrace::volume

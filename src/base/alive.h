@@ -1,11 +1,11 @@
-// Tells a callback whether its object still stands. A deferred callback holds a Alive::Ref and does nothing
+// Tells a callback whether its object still stands. A deferred callback holds an Alive::Ref and does nothing
 // once the Alive it came from is gone; an object that calls out may check after the call whether it was
 // destroyed.
 #pragma once
 
 #include <memory>
 
-namespace headrace::flow {
+namespace headrace::base {
 
 class Alive {
  public:
@@ -19,4 +19,4 @@ class Alive {
   std::shared_ptr<const char> token_;  // shared only in the sense of weak_ptr: one owner
 };
 
-}  // namespace headrace::flow
+}  // namespace headrace::base
