@@ -108,8 +108,10 @@ void add_check(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   add_config_argument(*command, arguments);
   add_json(*command, arguments);
   command->add_option("HOST", arguments.disks, "HOST [DISK…] …: only these (match expressions)");
-  command->add_flag("--no-clients{false}", arguments.check.clients, "Leave the clients out (amcheck -s)");
-  command->add_flag("--no-server{false}", arguments.check.server, "Only the clients (amcheck -c)");
+  command->add_flag_callback(
+      "--no-clients", [&] { arguments.check.clients = false; }, "Leave the clients out (amcheck -s)");
+  command->add_flag_callback(
+      "--no-server", [&] { arguments.check.server = false; }, "Only the clients (amcheck -c)");
   command->add_flag("--verbose", arguments.check.verbose, "Also what is in order on the clients");
   command->footer(
       "Examples:\n  headrace check daily\n  headrace check ./conf client.example --json\n"
