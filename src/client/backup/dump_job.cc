@@ -129,8 +129,8 @@ std::unexpected<base::Error> bracketed(const base::Error& error) {
 
 }  // namespace
 
-std::vector<FilterCommand> filters_of(const ClientPaths& paths, const wire::Dle& dle) {
-  std::vector<FilterCommand> filters;
+std::vector<flow::FilterCommand> filters_of(const ClientPaths& paths, const wire::Dle& dle) {
+  std::vector<flow::FilterCommand> filters;
   const std::string gzip = paths.gzip.native();
   if (dle.compress == wire::Compress::fast) filters.push_back({"compress", gzip, {gzip, "--fast"}});
   if (dle.compress == wire::Compress::best) filters.push_back({"compress", gzip, {gzip, "--best"}});
@@ -141,7 +141,10 @@ std::vector<FilterCommand> filters_of(const ClientPaths& paths, const wire::Dle&
     filters.push_back({"encrypt", dle.encrypt_program, {dle.encrypt_program}});
   }
   // The server names these programs; they see nothing but the data, and need nobody's privileges for that.
-  for (FilterCommand& filter : filters) filter.user = paths.filters_as;
+  for (flow::FilterCommand& filter : filters) {
+    filter.user = paths.filters_as;
+    filter.environment = child_environment();
+  }
   return filters;
 }
 

@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 #include "client/archive/archiver.h"
-#include "client/backup/data_path.h"
 #include "client/request.h"
+#include "flow/filter_chain.h"
 
 namespace headrace::client {
 
@@ -35,7 +35,7 @@ class DumpJob {
 };
 
 // The programs between the archiver and DATA that the DLE asks for.
-std::vector<FilterCommand> filters_of(const ClientPaths& paths, const wire::Dle& dle);
+std::vector<flow::FilterCommand> filters_of(const ClientPaths& paths, const wire::Dle& dle);
 
 // The request's DLE at its level. Refused: a program nobody here can run, properties that make no sense.
 base::Result<std::unique_ptr<DumpJob>> make_dump_job(const ClientContext& context,

@@ -6,9 +6,9 @@
 
 #include "base/alive.h"
 #include "base/quote.h"
-#include "client/backup/data_path.h"
 #include "client/backup/dump_job.h"
 #include "client/backup/peer_watch.h"
+#include "flow/filter_chain.h"
 #include "flow/text_writer.h"
 #include "wire/sendbackup.h"
 
@@ -118,18 +118,18 @@ class Sendbackup : public exchange::Service {
       stop();
       return fail(started.error().what());
     }
-    data_path_ = std::make_unique<DataPath>(context_.loop, archiver_->data(), *streams_[kData]);
+    data_path_ = std::make_unique<flow::FilterChain>(context_.loop, archiver_->data(), *streams_[kData]);
     auto flowing = data_path_->start(
         filters_of(context_.paths, dle()),
         [this](std::string_view line) { message(fmt::format("? {}", line)); },
-        [this](base::Result<DataOutcome> outcome) { data_ended(std::move(outcome)); });
+        [this](base::Result<flow::ChainOutcome> outcome) { data_ended(std::move(outcome)); });
     if (!flowing) {
       stop();
       fail(flowing.error().what());
     }
   }
 
-  void data_ended(base::Result<DataOutcome> outcome) {
+  void data_ended(base::Result<flow::ChainOutcome> outcome) {
     data_outcome_ = std::move(outcome);
     if (*data_outcome_) return both_ended();
     // Not from inside the path that reports it.
@@ -158,12 +158,12 @@ class Sendbackup : public exchange::Service {
   void conclude() {
     const auto& size_kib = archiver_outcome_->size_kib;
     const std::string size = size_kib ? fmt::format("sendbackup: size {}\n", *size_kib) : "";
-    const DataOutcome& data = **data_outcome_;
+    const flow::ChainOutcome& data = **data_outcome_;
     tell_suppressed();
     if (job_->size_comes_first()) put(size);
     if (peer_has(wire::Feature::sendbackup_crc)) {
-      put(fmt::format("sendbackup: native-CRC {}\nsendbackup: client-CRC {}\n", data.native.text(),
-                      data.client.text()));
+      put(fmt::format("sendbackup: native-CRC {}\nsendbackup: client-CRC {}\n", data.entered.text(),
+                      data.left.text()));
     }
     if (!job_->size_comes_first()) put(size);
     put("sendbackup: end\n");
@@ -222,9 +222,9 @@ class Sendbackup : public exchange::Service {
   std::unique_ptr<flow::TextWriter> mesg_;
   std::unique_ptr<PeerWatch> watches_[kStreamCount];
   std::unique_ptr<Archiver> archiver_;
-  std::unique_ptr<DataPath> data_path_;
+  std::unique_ptr<flow::FilterChain> data_path_;
   std::optional<ArchiverOutcome> archiver_outcome_;
-  std::optional<base::Result<DataOutcome>> data_outcome_;
+  std::optional<base::Result<flow::ChainOutcome>> data_outcome_;
   std::unique_ptr<loop::Timer> close_grace_;
   uint64_t suppressed_ = 0;
   base::Alive alive_;

@@ -232,7 +232,7 @@ CheckMessages check_dle(const ClientContext& context, const ClientRequest& reque
   check_lists(*plan, out);
   check_directory(request, dle, plan->command.directory, plan->rights, out);
   check_tar(context, *plan, out);
-  for (const FilterCommand& filter : filters_of(context.paths, dle)) {
+  for (const flow::FilterCommand& filter : filters_of(context.paths, dle)) {
     out.push_back(check_access(filter.program, Access::executable));
   }
   return out;

@@ -1,28 +1,27 @@
-#include "client/backup/data_path.h"
+#include "flow/filter_chain.h"
 
 #include <fmt/format.h>
 
-#include "client/archive/tar_archiver.h"
 #include "flow/limits.h"
 #include "loop/fd_stream.h"
 
-namespace headrace::client {
+namespace headrace::flow {
 
-struct DataPath::Filter {
+struct FilterChain::Filter {
   FilterCommand command;
   std::unique_ptr<loop::Process> process;
   std::unique_ptr<loop::Duplex> input;
   std::unique_ptr<loop::Duplex> output;
   std::unique_ptr<loop::Duplex> text;
-  std::unique_ptr<flow::LineReader> reader;
+  std::unique_ptr<LineReader> reader;
 };
 
-DataPath::DataPath(loop::Loop& loop, loop::Readable& source, loop::Writable& sink)
+FilterChain::FilterChain(loop::Loop& loop, loop::Readable& source, loop::Writable& sink)
     : loop_(loop), source_(source), sink_(sink) {}
 
-DataPath::~DataPath() { pumps_.clear(); }
+FilterChain::~FilterChain() { pumps_.clear(); }
 
-base::Result<> DataPath::start(const std::vector<FilterCommand>& filters, Message message, Done done) {
+base::Result<> FilterChain::start(const std::vector<FilterCommand>& filters, Message message, Done done) {
   message_ = std::move(message);
   for (const FilterCommand& command : filters) {
     if (auto started = start_filter(command); !started) return started;
@@ -32,15 +31,15 @@ base::Result<> DataPath::start(const std::vector<FilterCommand>& filters, Messag
   return {};
 }
 
-base::Result<> DataPath::start_filter(const FilterCommand& command) {
+base::Result<> FilterChain::start_filter(const FilterCommand& command) {
   using From = loop::ChildFd::From;
   loop::Spawn spawn;
   spawn.program = command.program;
   spawn.arguments = command.arguments;
-  spawn.environment = child_environment();
+  spawn.environment = command.environment;
   spawn.user = command.user;
   spawn.descriptors = {{0, From::pipe_from_parent}, {1, From::pipe_to_parent}, {2, From::pipe_to_parent}};
-  spawn.pipe_bytes = flow::kPipeBytes;
+  spawn.pipe_bytes = kPipeBytes;
   auto process = loop::spawn(loop_, spawn);
   if (!process) return std::unexpected(std::move(process).error());
   auto filter = std::make_unique<Filter>();
@@ -60,15 +59,15 @@ base::Result<> DataPath::start_filter(const FilterCommand& command) {
   return {};
 }
 
-void DataPath::start_pumps() {
+void FilterChain::start_pumps() {
   loop::Readable* from = &source_;
   for (auto& filter : filters_) {
-    pumps_.push_back(std::make_unique<flow::Pump>(loop_, *from, *filter->input, flow::PumpOptions{}));
+    pumps_.push_back(std::make_unique<Pump>(loop_, *from, *filter->input, PumpOptions{}));
     from = filter->output.get();
   }
-  pumps_.push_back(std::make_unique<flow::Pump>(loop_, *from, sink_, flow::PumpOptions{}));
-  pumps_.front()->add_tap(native_);
-  if (!filters_.empty()) pumps_.back()->add_tap(client_);
+  pumps_.push_back(std::make_unique<Pump>(loop_, *from, sink_, PumpOptions{}));
+  pumps_.front()->add_tap(entered_);
+  if (!filters_.empty()) pumps_.back()->add_tap(left_);
   parts_left_ = pumps_.size() + 2 * filters_.size();
   for (auto& pump : pumps_) {
     const bool last = pump == pumps_.back();
@@ -78,7 +77,7 @@ void DataPath::start_pumps() {
     });
   }
   for (auto& filter : filters_) {
-    filter->reader = std::make_unique<flow::LineReader>(
+    filter->reader = std::make_unique<LineReader>(
         loop_, *filter->text, [this](std::string_view line, bool) { message_(line); },
         [this](base::Result<> outcome) { part_ended(std::move(outcome)); });
     filter->reader->start();
@@ -86,7 +85,7 @@ void DataPath::start_pumps() {
   }
 }
 
-void DataPath::filter_ended(Filter& filter, loop::ExitStatus status) {
+void FilterChain::filter_ended(Filter& filter, loop::ExitStatus status) {
   if (status.good()) return part_ended({});
   const char* how = status.signalled ? "got signal" : "returned";
   part_ended(base::fail(base::ErrorKind::gone,
@@ -94,7 +93,7 @@ void DataPath::filter_ended(Filter& filter, loop::ExitStatus status) {
                                     filter.command.program, how, status.code)));
 }
 
-void DataPath::part_ended(base::Result<> outcome) {
+void FilterChain::part_ended(base::Result<> outcome) {
   if (parts_left_ == 0) return;
   if (!outcome) {
     parts_left_ = 0;
@@ -102,8 +101,8 @@ void DataPath::part_ended(base::Result<> outcome) {
     return;
   }
   if (--parts_left_ > 0) return;
-  const base::CrcAndSize native = native_.value();
-  done_(DataOutcome{native, filters_.empty() ? native : client_.value()});
+  const base::CrcAndSize entered = entered_.value();
+  done_(ChainOutcome{entered, filters_.empty() ? entered : left_.value()});
 }
 
-}  // namespace headrace::client
+}  // namespace headrace::flow

@@ -1,7 +1,8 @@
-// The way of a dump's bytes on the client: from the archiver through the programs that compress or encrypt
-// them, if any, to the DATA stream, with a checksum at either end. Borrows source and sink. Loop thread.
+// The way of bytes through programs that change them (compression, encryption): source, child programs, sink,
+// a pump at each joint, a checksum at either end. Borrows source and sink. Loop thread. It does not know what
+// the programs do.
 //
-//   archiver ─▶ [native CRC] ─▶ filter ─▶ filter ─▶ [client CRC] ─▶ DATA
+//   source ─▶ [CRC entered] ─▶ filter ─▶ filter ─▶ [CRC left] ─▶ sink
 #pragma once
 
 #include <functional>
@@ -19,38 +20,39 @@
 #include "loop/loop.h"
 #include "loop/process.h"
 
-namespace headrace::client {
+namespace headrace::flow {
 
 struct FilterCommand {
-  std::string role;  // "compress", "encrypt": what messages call it
-  std::string program;
+  std::string role;                    // "compress", "encrypt": what messages call it
+  std::string program;                 // absolute path
   std::vector<std::string> arguments;  // argv, with argv[0]
+  std::vector<std::string> environment = {};
   std::optional<loop::ChildUser> user = {};
 };
 
-struct DataOutcome {
-  base::CrcAndSize native;  // what the archiver wrote
-  base::CrcAndSize client;  // what went out
+struct ChainOutcome {
+  base::CrcAndSize entered;  // what the source gave
+  base::CrcAndSize left;     // what the sink took
 };
 
-class DataPath {
+class FilterChain {
  public:
   using Message = std::move_only_function<void(std::string_view line)>;
-  using Done = std::move_only_function<void(base::Result<DataOutcome>)>;
+  using Done = std::move_only_function<void(base::Result<ChainOutcome>)>;
 
   // Destroying it ends the filters.
-  DataPath(loop::Loop& loop, loop::Readable& source, loop::Writable& sink);
-  ~DataPath();
-  DataPath(const DataPath&) = delete;
-  DataPath& operator=(const DataPath&) = delete;
+  FilterChain(loop::Loop& loop, loop::Readable& source, loop::Writable& sink);
+  ~FilterChain();
+  FilterChain(const FilterChain&) = delete;
+  FilterChain& operator=(const FilterChain&) = delete;
 
   // `message` gets each line a filter says on its standard error. `done` comes when the sink has everything
   // and the filters have ended, or at the first failure. Error: a filter that cannot be started.
   base::Result<> start(const std::vector<FilterCommand>& filters, Message message, Done done);
   // The sink has everything; filters may not have ended yet.
   bool delivered() const { return delivered_; }
-  // Bytes sent, and where the time went; of the last joint.
-  const flow::Meter& meter() const { return pumps_.back()->meter(); }
+  // Bytes the sink took, and where the time went; of the last joint.
+  const Meter& meter() const { return pumps_.back()->meter(); }
 
  private:
   struct Filter;
@@ -65,11 +67,11 @@ class DataPath {
   Message message_;
   Done done_;
   std::vector<std::unique_ptr<Filter>> filters_;
-  flow::CrcTap native_;
-  flow::CrcTap client_;
-  std::vector<std::unique_ptr<flow::Pump>> pumps_;
+  CrcTap entered_;
+  CrcTap left_;
+  std::vector<std::unique_ptr<Pump>> pumps_;
   size_t parts_left_ = 0;
   bool delivered_ = false;
 };
 
-}  // namespace headrace::client
+}  // namespace headrace::flow
