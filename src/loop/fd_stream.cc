@@ -99,6 +99,7 @@ class FdStream : public Duplex {
   }
 
   int splice_fd() const override { return fd_.get(); }
+  int native_fd() const override { return fd_.get(); }
 
  private:
   ssize_t put_pieces(std::span<const iovec> pieces) const {

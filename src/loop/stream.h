@@ -66,6 +66,9 @@ class Duplex : public Readable, public Writable {
  public:
   base::Error error() const override = 0;
   int splice_fd() const override { return -1; }
+  // The descriptor the bytes finally travel through, also beneath frames: for asking the kernel about it
+  // (tcp_info.h), never for moving bytes. -1 when there is none.
+  virtual int native_fd() const { return -1; }
 };
 
 }  // namespace headrace::loop

@@ -107,6 +107,7 @@ class MuxStream : public loop::Duplex {
     if (mux_->failure()) return *mux_->failure();
     return Error(ErrorKind::gone, "the peer closed the stream");
   }
+  int native_fd() const override { return mux_->native_fd(); }
 
  private:
   std::shared_ptr<Mux> mux_;  // the connection lives as long as its last user

@@ -87,6 +87,7 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   void wake_reader(Channel& channel);
   void await_room(Channel& channel);
   const std::optional<base::Error>& failure() const { return failure_; }
+  int native_fd() const { return transport_->native_fd(); }
 
  private:
   void schedule_read();
