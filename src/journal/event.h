@@ -288,6 +288,31 @@ struct NoVolume {
   bool operator==(const NoVolume&) const = default;
 };
 
+// --- what the operator changes meanwhile
+// ---------------------------------------------------------------------
+
+// A gate holds this disk's dump from now on: its bytes stop, or it does not start. Several may hold it.
+struct DumpPaused {
+  std::string host, disk;
+  std::string by;  // "operator" or "diagnose"
+  bool operator==(const DumpPaused&) const = default;
+};
+
+// `by` no longer holds it.
+struct DumpResumed {
+  std::string host, disk;
+  std::string by;
+  bool operator==(const DumpResumed&) const = default;
+};
+
+// A limit is another one from now on.
+struct LimitChanged {
+  std::string limit;                                 // inparallel, netusage, maxdumps, rate
+  std::string interface = {}, host = {}, disk = {};  // whose; all empty: the whole run's
+  int64_t before = 0, after = 0;                     // dumps; KiB/s (netusage); bytes a second (rate), 0 none
+  bool operator==(const LimitChanged&) const = default;
+};
+
 // --- the rest
 // -----------------------------------------------------------------------------------------------
 
@@ -302,7 +327,7 @@ using Body = std::variant<RunStarted, RunFinished, Note, LeftoverFound, DleChose
                           DlePlanned, DleSkipped, PlanFailed, PlanDone, Waiting, DumpStarted, DumpProgress,
                           DumpFinished, DumpFailed, DumpGivenUp, ImageHeld, VolumeStarted, ImageWriteStarted,
                           PartWritten, PartFailed, ImageWritten, ImageWriteFailed, ImageLeftOnHolding,
-                          VolumeFinished, NoVolume, Unknown>;
+                          VolumeFinished, NoVolume, DumpPaused, DumpResumed, LimitChanged, Unknown>;
 
 struct Event {
   int64_t wall_us = 0;  // microseconds since 1970

@@ -72,6 +72,12 @@ constexpr std::string_view name_of_type() {
     return "volume-finished";
   else if constexpr (std::is_same_v<T, NoVolume>)
     return "no-volume";
+  else if constexpr (std::is_same_v<T, DumpPaused>)
+    return "dump-paused";
+  else if constexpr (std::is_same_v<T, DumpResumed>)
+    return "dump-resumed";
+  else if constexpr (std::is_same_v<T, LimitChanged>)
+    return "limit-changed";
   else {
     static_assert(std::is_same_v<T, Unknown>, "an event needs a name");
     return "";
@@ -304,6 +310,27 @@ template <class V, Is<NoVolume> E>
 void fields(V& v, E& e) {
   v("trouble", e.trouble);
   v("reason", e.reason);
+}
+template <class V, Is<DumpPaused> E>
+void fields(V& v, E& e) {
+  v("host", e.host);
+  v("disk", e.disk);
+  v("by", e.by);
+}
+template <class V, Is<DumpResumed> E>
+void fields(V& v, E& e) {
+  v("host", e.host);
+  v("disk", e.disk);
+  v("by", e.by);
+}
+template <class V, Is<LimitChanged> E>
+void fields(V& v, E& e) {
+  v("limit", e.limit);
+  v("interface", e.interface);
+  v("host", e.host);
+  v("disk", e.disk);
+  v("before", e.before);
+  v("after", e.after);
 }
 
 }  // namespace headrace::journal

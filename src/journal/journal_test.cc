@@ -44,6 +44,9 @@ std::vector<Body> one_of_each() {
       ImageLeftOnHolding{kImage, "/hold/x", 1470, "no volume"},
       VolumeFinished{"T1-001", 3428, 5, "OK"},
       NoVolume{VolumeTrouble::config, "runtapes"},
+      DumpPaused{"wolke", "/srv/d 3", "operator"},
+      DumpResumed{"wolke", "/srv/d 3", "diagnose"},
+      LimitChanged{"rate", "", "wolke", "/srv/d 3", 0, 5'000'000},
   };
 }
 

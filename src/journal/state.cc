@@ -5,6 +5,9 @@
 
 namespace headrace::journal {
 
+// Gates that move so close to each other count as one turn.
+constexpr int64_t kOneTurnUs = 200'000;
+
 std::string_view name_of(Phase phase) {
   constexpr std::array<std::string_view, 9> kNames = {"chosen",  "skipped", "planned", "dumping", "held",
                                                       "writing", "written", "left",    "failed"};
@@ -17,6 +20,13 @@ bool DumpState::ended() const {
 
 bool DumpState::has_image() const {
   return phase == Phase::written || phase == Phase::left || flush || (dumped && !holding_file.empty());
+}
+
+double DumpState::recent_bytes_per_second() const {
+  if (samples.size() < 2) return -1;
+  const auto us = samples.back().at_us - samples.front().at_us;
+  if (us <= 0) return -1;
+  return static_cast<double>(samples.back().bytes - samples.front().bytes) * 1e6 / static_cast<double>(us);
 }
 
 // One overload an event. Events that come in an order no run produces still leave a state that makes sense.
@@ -49,9 +59,32 @@ struct Applier {
       dump.attempts.push_back({.number = number});
     return dump.attempts.back();
   }
-  static void move_to(DumpState& dump, Phase phase) {
+  void move_to(DumpState& dump, Phase phase) const {
     dump.phase = phase;
     dump.waits_for.clear();
+    // With nothing left to dump, nothing is held.
+    if (dump.flush || phase == Phase::chosen || phase == Phase::planned || phase == Phase::dumping) return;
+    dump.paused = false;
+    std::erase_if(state.pauses, [&dump](const PauseState& p) {
+      return p.host == dump.image.host && p.disk == dump.image.disk;
+    });
+  }
+
+  // A gate was closed or opened: from here on the rates of all that moves are others.
+  void mark_turn() {
+    for (auto& it : state.dumps) {
+      if (it.phase != Phase::dumping) continue;
+      if (it.turn && now_us - it.turn->at_us < kOneTurnUs) continue;
+      const double before = it.recent_bytes_per_second();
+      it.turn = {now_us, it.bytes, before < 0 ? 0 : before};
+      it.samples = {{now_us, it.bytes}};
+    }
+  }
+  void mark_paused(const std::string& host, const std::string& disk) {
+    const auto found = index.find({host, disk, state.run.timestamp});
+    if (found == index.end()) return;
+    state.dumps[found->second].paused =
+        std::ranges::any_of(state.pauses, [&](const auto& p) { return p.host == host && p.disk == disk; });
   }
 
   void operator()(const RunStarted& e) {
@@ -103,12 +136,18 @@ struct Applier {
     it.bytes = 0;
     it.progress_us = it.moved_us = now_us;
     it.joints.clear();
+    it.samples = {{now_us, 0}};
+    it.turn.reset();
     move_to(it, Phase::dumping);
   }
   void operator()(const DumpProgress& e) {
     auto& it = dump(e.image);
     uint64_t& bytes = it.phase == Phase::writing ? it.writing.sampled : it.bytes;
     if (e.bytes > bytes) it.moved_us = now_us;
+    if (it.phase == Phase::dumping && e.bytes >= it.bytes) {
+      it.samples.push_back({now_us, e.bytes});
+      if (it.samples.size() > kRecentSamples + 1) it.samples.pop_front();
+    }
     bytes = e.bytes;
     it.progress_us = now_us;
     it.joints = e.joints;
@@ -234,6 +273,31 @@ struct Applier {
     it->message = e.message;
   }
   void operator()(const NoVolume& e) { state.no_volume = e; }
+
+  void operator()(const DumpPaused& e) {
+    mark_turn();
+    const auto same = [&e](const PauseState& p) {
+      return p.host == e.host && p.disk == e.disk && p.by == e.by;
+    };
+    if (std::ranges::none_of(state.pauses, same)) state.pauses.push_back({e.host, e.disk, e.by, now_us});
+    mark_paused(e.host, e.disk);
+  }
+  void operator()(const DumpResumed& e) {
+    mark_turn();
+    std::erase_if(state.pauses,
+                  [&e](const PauseState& p) { return p.host == e.host && p.disk == e.disk && p.by == e.by; });
+    mark_paused(e.host, e.disk);
+  }
+  void operator()(const LimitChanged& e) {
+    const auto known = std::ranges::find_if(state.limits, [&e](const LimitChanged& l) {
+      return l.limit == e.limit && l.interface == e.interface && l.host == e.host && l.disk == e.disk;
+    });
+    if (known == state.limits.end())
+      state.limits.push_back(e);
+    else
+      known->after = e.after;
+  }
+
   void operator()(const Unknown&) { ++state.unknown_events; }
 };
 

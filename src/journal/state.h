@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <span>
@@ -21,6 +22,9 @@ namespace headrace::journal {
 // A failed try goes back to planned (or held). skipped, left, failed and written are ends.
 enum class Phase { chosen, skipped, planned, dumping, held, writing, written, left, failed };
 std::string_view name_of(Phase phase);
+
+// So many samples of a dump are kept; a run takes them a second apart.
+inline constexpr size_t kRecentSamples = 10;
 
 // One try to dump.
 struct Attempt {
@@ -44,6 +48,19 @@ struct WritingState {
   bool partial = false;
 };
 
+// A moment at which some gate was closed or opened, as a dump that moved saw it.
+struct GateTurn {
+  int64_t at_us = 0;
+  uint64_t bytes = 0;                  // received until then
+  double bytes_per_second_before = 0;  // of the seconds before
+};
+
+// A sample of a dump on its way.
+struct Sample {
+  int64_t at_us = 0;
+  uint64_t bytes = 0;
+};
+
 // Tonight's dump of a disk, or an image of an earlier run that is flushed.
 struct DumpState {
   ImageId image = {};
@@ -59,6 +76,10 @@ struct DumpState {
   int64_t moved_us = 0;            // when bytes last grew, here or in `writing`
   int64_t progress_us = 0;         // when `bytes` was true
   std::vector<Joint> joints = {};  // newest sample
+  std::deque<Sample> samples =
+      {};  // the newest of this attempt, oldest first; since `turn`, if there was one
+  std::optional<GateTurn> turn = {};  // the last gate that was closed or opened, this one's or another's
+  bool paused = false;                // somebody holds its gate
 
   // Of the finished dump.
   bool dumped = false;
@@ -81,6 +102,14 @@ struct DumpState {
   bool has_image() const;
   // It failed at least once and the dump was completed all the same.
   bool retried() const { return dumped && attempts.size() > 1; }
+  // By the newest samples, at most kRecentSamples seconds of them; negative: too few.
+  double recent_bytes_per_second() const;
+};
+
+// Who holds a disk's dump by a gate, and since when.
+struct PauseState {
+  std::string host = {}, disk = {}, by = {};
+  int64_t since_us = 0;
 };
 
 struct VolumeState {
@@ -109,6 +138,8 @@ struct RunState {
 
   std::vector<DumpState> dumps = {};  // in order of first mention
   std::vector<VolumeState> volumes = {};
+  std::vector<PauseState> pauses = {};    // in force
+  std::vector<LimitChanged> limits = {};  // changed in this run: as configured, and in force
   std::vector<Note> notes = {};
   std::vector<LeftoverFound> leftovers = {};
   std::vector<PartFailed> failed_parts = {};

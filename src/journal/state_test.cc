@@ -92,6 +92,51 @@ TEST(State, a_dump_goes_from_chosen_to_written) {
   EXPECT_FALSE(dump.retried());
 }
 
+TEST(State, a_pause_holds_until_all_who_paused_have_resumed) {
+  std::vector<Body> bodies = {DleChosen{"a", "/srv"}, DumpPaused{"a", "/srv", "operator"}};
+  EXPECT_TRUE(after(bodies).dumps[0].paused);
+  bodies.insert(bodies.end(), {planned(kA), started(kA), DumpPaused{"a", "/srv", "diagnose"},
+                               DumpPaused{"a", "/srv", "diagnose"}});
+  EXPECT_EQ(after(bodies).pauses.size(), 2U);
+  bodies.emplace_back(DumpResumed{"a", "/srv", "diagnose"});
+  EXPECT_TRUE(after(bodies).dumps[0].paused);
+  bodies.emplace_back(DumpResumed{"a", "/srv", "operator"});
+  EXPECT_FALSE(after(bodies).dumps[0].paused);
+  EXPECT_TRUE(after(bodies).pauses.empty());
+}
+
+TEST(State, a_pause_ends_with_the_dump) {
+  const auto state = after({planned(kA), started(kA), DumpPaused{"a", "/srv", "operator"}, finished(kA)});
+  EXPECT_FALSE(state.dumps[0].paused);
+  EXPECT_TRUE(state.pauses.empty());
+}
+
+TEST(State, a_pause_shows_what_it_does_to_the_others) {
+  std::vector<Body> bodies = {planned(kA), started(kA), planned(kB), started(kB)};
+  for (uint64_t i = 1; i <= 20; ++i) bodies.emplace_back(DumpProgress{.image = kB, .bytes = i * 1000});
+  bodies.emplace_back(DumpPaused{"a", "/srv", "operator"});
+  for (uint64_t i = 1; i <= 5; ++i)
+    bodies.emplace_back(DumpProgress{.image = kB, .bytes = 20'000 + i * 3000});
+  const auto state = after(bodies);
+  const auto& other = state.dumps[1];
+  ASSERT_TRUE(other.turn);
+  EXPECT_EQ(other.turn->bytes, 20'000U);
+  EXPECT_DOUBLE_EQ(other.turn->bytes_per_second_before, 1000);
+  EXPECT_DOUBLE_EQ(other.recent_bytes_per_second(), 3000);
+  EXPECT_FALSE(other.paused);
+  EXPECT_LE(other.samples.size(), kRecentSamples + 1);
+}
+
+TEST(State, a_limit_remembers_what_the_configuration_said) {
+  const auto state =
+      after({LimitChanged{"inparallel", "", "", "", 4, 2}, LimitChanged{"rate", "", "a", "", 0, 7},
+             LimitChanged{"inparallel", "", "", "", 2, 6}});
+  ASSERT_EQ(state.limits.size(), 2U);
+  EXPECT_EQ(state.limits[0].before, 4);
+  EXPECT_EQ(state.limits[0].after, 6);
+  EXPECT_EQ(state.limits[1].after, 7);
+}
+
 TEST(State, waiting_names_its_reason_until_something_moves) {
   EXPECT_EQ(after({planned(kA), Waiting{kA, "the client's limit"}}).dumps[0].waits_for, "the client's limit");
   EXPECT_EQ(after({planned(kA), Waiting{kA, "x"}, started(kA)}).dumps[0].waits_for, "");
@@ -209,7 +254,8 @@ TEST(State, exit_status_has_amreports_bits) {
       {"retried", with({planned(kB), failed(kB, 1, true), finished(kB, 2), written(kB), end}), 0},
       {"missing", with({DleChosen{"b", "/srv"}, end}), 8},
       {"never started", with({planned(kB), end}), 8},
-      {"died on its way to the volume", with({planned(kB), started(kB, 1, Destination::volume), finished(kB)}), 9},
+      {"died on its way to the volume",
+       with({planned(kB), started(kB, 1, Destination::volume), finished(kB)}), 9},
       {"died on holding disk", with({planned(kB), started(kB), finished(kB)}), 1},
       {"skipped", with({DleSkipped{kB, "skip-incr"}, end}), 0},
       {"left on holding",

@@ -179,6 +179,9 @@ struct ToLines {
   Lines operator()(const journal::NoVolume& e) const {
     return {compat::NoTapeLine{e.trouble == journal::VolumeTrouble::config, e.reason}};
   }
+  Lines operator()(const journal::DumpPaused&) const { return {}; }
+  Lines operator()(const journal::DumpResumed&) const { return {}; }
+  Lines operator()(const journal::LimitChanged&) const { return {}; }
   Lines operator()(const journal::Unknown&) const { return {}; }
 };
 

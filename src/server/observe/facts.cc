@@ -73,6 +73,12 @@ Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
   out["flush"] = dump.flush;
   out["state"] = is_missing(dump, life) ? "missing" : std::string(journal::name_of(dump.phase));
   if (!dump.waits_for.empty()) out["waits_for"] = dump.waits_for;
+  if (dump.paused) out["paused"] = true;
+  if (dump.turn && dump.samples.size() > 1)
+    out["since_gates_changed"] = {
+        {"at", dump.turn->at_us / 1'000'000},
+        {"bytes_per_second", std::floor(dump.recent_bytes_per_second())},
+        {"bytes_per_second_before", std::floor(dump.turn->bytes_per_second_before)}};
   if (!dump.plan_reason.empty()) out["reason"] = dump.plan_reason;
   out["estimated"] = {{"native_kib", dump.est_native_kib}, {"stored_kib", dump.est_stored_kib}};
   const bool moves = dump.phase == journal::Phase::dumping || dump.phase == journal::Phase::writing;
@@ -151,6 +157,20 @@ Json facts_of(const RunState& state, Life life, int64_t now_us) {
   for (const auto& dump : state.dumps) out["dumps"].push_back(dump_of(dump, life, now_us));
   out["volumes"] = Json::array();
   for (const auto& volume : state.volumes) out["volumes"].push_back(volume_of(state, volume));
+  out["pauses"] = Json::array();
+  for (const auto& pause : state.pauses)
+    out["pauses"].push_back({{"host", pause.host},
+                             {"disk", pause.disk},
+                             {"by", pause.by},
+                             {"since", pause.since_us / 1'000'000}});
+  out["limits"] = Json::array();
+  for (const auto& limit : state.limits) {
+    Json it = {{"limit", limit.limit}, {"before", limit.before}, {"after", limit.after}};
+    if (!limit.interface.empty()) it["interface"] = limit.interface;
+    if (!limit.host.empty()) it["host"] = limit.host;
+    if (!limit.disk.empty()) it["disk"] = limit.disk;
+    out["limits"].push_back(std::move(it));
+  }
   if (state.no_volume)
     out["no_volume"] = {
         {"trouble", state.no_volume->trouble == journal::VolumeTrouble::config ? "config" : "error"},

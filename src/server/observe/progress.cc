@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "server/observe/changes.h"
 #include "server/observe/figures.h"
 #include "server/observe/text.h"
 
@@ -85,7 +86,9 @@ std::string counts(const RunState& state) {
 std::string active_line(const DumpState& dump, int64_t now_us, size_t name_width, size_t bar_width) {
   const auto moved = movement_of(dump, now_us);
   std::string note = rate(moved.bytes, moved.seconds);
-  if (moved.idle_seconds >= kSilentSeconds)
+  if (dump.paused)
+    note = "PAUSED";
+  else if (moved.idle_seconds >= kSilentSeconds)
     note += "  NO DATA for " + duration(moved.idle_seconds);
   else if (const double left = moved.seconds_left(); left >= 0)
     note += "  " + duration(left) + " left";
@@ -202,6 +205,15 @@ struct ToLine {
                        count_of(e.files, "file"), first_line(e.message));
   }
   Line operator()(const journal::NoVolume& e) const { return "NO VOLUME: " + first_line(e.reason); }
+  Line operator()(const journal::DumpPaused& e) const {
+    if (e.by != "operator") return std::nullopt;
+    return fmt::format("{}: paused", dle_name({e.host, e.disk, {}, 0}));
+  }
+  Line operator()(const journal::DumpResumed& e) const {
+    if (e.by != "operator") return std::nullopt;
+    return fmt::format("{}: resumed", dle_name({e.host, e.disk, {}, 0}));
+  }
+  Line operator()(const journal::LimitChanged& e) const { return limit_sentence(e); }
   Line operator()(const journal::Unknown&) const { return std::nullopt; }
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/bytes.h"
+#include "server/observe/changes.h"
 #include "server/observe/text.h"
 
 namespace headrace::observe {
@@ -69,6 +70,11 @@ std::string volume_of(const RunState& state, const DumpState& dump) {
 
 std::string moving_note(const RunState& state, const DumpState& dump, const Movement& moved) {
   std::string note;
+  if (dump.paused) {
+    add(note, "PAUSED");
+    return note;
+  }
+  add(note, turn_sentence(dump));
   if (const double left = moved.seconds_left(); left >= 0 && moved.idle_seconds < kSilentSeconds)
     add(note, fmt::format("about {} left", duration(left)));
   if (moved.idle_seconds >= kSilentSeconds) add(note, "NO DATA for " + duration(moved.idle_seconds));
@@ -242,6 +248,7 @@ std::string status_text(const RunState& state, const StatusOptions& options) {
   block(dump_lines(state, options));
   block(summary(state, options.life));
   block(volume_lines(state, options.life));
+  if (options.life == Life::running) block(changes_text(state));
   block(warnings(state));
   return out;
 }
