@@ -34,7 +34,7 @@ class AuthTest : public ::testing::Test {
   }
   Result<std::unique_ptr<Path>> reach(Peer peer) {
     std::optional<Result<std::unique_ptr<Path>>> got;
-    const auto operation = connect(*loop_, std::move(peer), [&](auto path) {
+    const auto operation = connector_.connect(std::move(peer), [&](auto path) {
       got = std::move(path);
       loop_->stop();
     });
@@ -46,6 +46,7 @@ class AuthTest : public ::testing::Test {
 
   std::unique_ptr<loop::Loop> loop_ = loop::make_loop(1);
   std::unique_ptr<loop::Timer> deadline_ = loop::end_test_after_deadline(*loop_);
+  Connector connector_{*loop_};
   std::filesystem::path folder_;
 };
 
@@ -60,7 +61,7 @@ TEST_F(AuthTest, DestroyingTheOperationCancels) {
   for (const char* name : {"krb5", "bsdtcp", "local"}) {
     bool called = false;
     auto operation =
-        connect(*loop_, {.host = "127.0.0.1", .auth = name}, [&](const auto&) { called = true; });
+        connector_.connect({.host = "127.0.0.1", .auth = name}, [&](const auto&) { called = true; });
     operation.reset();
     loop::turn_loop(*loop_, 20, [this] { loop_->stop(); });
     loop_->run();

@@ -29,11 +29,14 @@ class Refusal : public loop::Operation {
 
 }  // namespace
 
-std::unique_ptr<loop::Operation> connect(loop::Loop& loop, Peer peer, PathReady ready) {
+Connector::Connector(loop::Loop& loop) : loop_(loop) {}
+Connector::~Connector() = default;
+
+std::unique_ptr<loop::Operation> Connector::connect(Peer peer, PathReady ready) {
   std::ranges::transform(peer.auth, peer.auth.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (peer.auth == "bsdtcp") return connect_bsdtcp(loop, std::move(peer), std::move(ready));
-  if (peer.auth == "local") return connect_local(loop, std::move(peer), std::move(ready));
-  return std::make_unique<Refusal>(loop, std::move(peer.auth), std::move(ready));
+  if (peer.auth == "bsdtcp") return connect_bsdtcp(loop_, std::move(peer), std::move(ready));
+  if (peer.auth == "local") return connect_local(loop_, std::move(peer), std::move(ready));
+  return std::make_unique<Refusal>(loop_, std::move(peer.auth), std::move(ready));
 }
 
 }  // namespace headrace::auth

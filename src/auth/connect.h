@@ -1,4 +1,5 @@
-// Reaching a client as initiator, by the name of its auth. Loop thread.
+// Reaching clients as initiator, by the name of their auth. A program makes one Connector, which holds what
+// its paths share, and hands it down to whoever talks with clients. Loop thread.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,19 @@ struct Peer {
 
 using PathReady = std::move_only_function<void(base::Result<std::unique_ptr<Path>>)>;
 
-// Destroying the operation cancels. An unknown auth gives `unsupported` and names those that are known.
-[[nodiscard]] std::unique_ptr<loop::Operation> connect(loop::Loop& loop, Peer peer, PathReady ready);
+class Connector {
+ public:
+  // Borrows the loop. Paths may outlive it.
+  explicit Connector(loop::Loop& loop);
+  ~Connector();
+  Connector(const Connector&) = delete;
+  Connector& operator=(const Connector&) = delete;
+
+  // Destroying the operation cancels. An unknown auth gives `unsupported` and names those that are known.
+  [[nodiscard]] std::unique_ptr<loop::Operation> connect(Peer peer, PathReady ready);
+
+ private:
+  loop::Loop& loop_;
+};
 
 }  // namespace headrace::auth

@@ -33,9 +33,13 @@ struct HostJob {
 
 class Estimates::Impl {
  public:
-  Impl(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
-       std::vector<EstimateWish> wishes)
-      : loop_(loop), config_(config), timestamp_(std::move(timestamp)), wishes_(std::move(wishes)) {}
+  Impl(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config,
+       std::string timestamp, std::vector<EstimateWish> wishes)
+      : loop_(loop),
+        connector_(connector),
+        config_(config),
+        timestamp_(std::move(timestamp)),
+        wishes_(std::move(wishes)) {}
 
   void start(Answered answered, Done done) {
     answered_ = std::move(answered);
@@ -65,7 +69,7 @@ class Estimates::Impl {
   }
 
   void greet(HostJob& job) {
-    job.talk = std::make_unique<dump::ClientTalk>(loop_, job.peer, config_.globals.dumpuser,
+    job.talk = std::make_unique<dump::ClientTalk>(loop_, connector_, job.peer, config_.globals.dumpuser,
                                                   dump::times_of(config_, config_.globals.ctimeout));
     job.talk->greet([this, &job](Result<wire::FeatureSet> features) {
       if (!features) return over(job, features.error().what());
@@ -164,6 +168,7 @@ class Estimates::Impl {
   }
 
   loop::Loop& loop_;
+  auth::Connector& connector_;
   const config::ServerConfig& config_;
   std::string timestamp_;
   std::vector<EstimateWish> wishes_;
@@ -174,9 +179,9 @@ class Estimates::Impl {
   base::Alive alive_;
 };
 
-Estimates::Estimates(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
-                     std::vector<EstimateWish> wishes)
-    : impl_(std::make_unique<Impl>(loop, config, std::move(timestamp), std::move(wishes))) {}
+Estimates::Estimates(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config,
+                     std::string timestamp, std::vector<EstimateWish> wishes)
+    : impl_(std::make_unique<Impl>(loop, connector, config, std::move(timestamp), std::move(wishes))) {}
 Estimates::~Estimates() = default;
 void Estimates::start(Answered answered, Done done) { impl_->start(std::move(answered), std::move(done)); }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "auth/connect.h"
 #include "config/disklist.h"
 #include "config/server_config.h"
 #include "loop/loop.h"
@@ -44,8 +45,9 @@ class Estimates {
   using Answered = std::move_only_function<void(const EstimateAnswer&)>;
   using Done = std::move_only_function<void(HostOutcomes)>;
 
-  Estimates(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
-            std::vector<EstimateWish> wishes);
+  // Borrows loop, connector and configuration.
+  Estimates(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config,
+            std::string timestamp, std::vector<EstimateWish> wishes);
   ~Estimates();
   Estimates(const Estimates&) = delete;
   Estimates& operator=(const Estimates&) = delete;

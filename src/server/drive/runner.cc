@@ -100,7 +100,8 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
   }
   if (!flushes_.empty()) feed(Flush{flushes_});
   sample_progress();
-  estimates_ = std::make_unique<Estimates>(loop_, config_, recorder_->timestamp(), wishes_of(*night_));
+  estimates_ =
+      std::make_unique<Estimates>(loop_, connector_, config_, recorder_->timestamp(), wishes_of(*night_));
   estimates_->start(
       [this](const EstimateAnswer& answer) {
         answers_->take(answer);

@@ -65,7 +65,7 @@ void Runner::Impl::start_dump(const StartDump& command) {
                    job.image.level};
   request.index_form = {config_.globals.compress_index, config_.globals.sort_index};
   request.max_messages = kMaxMessages;
-  job.dump = std::make_unique<dump::Dump>(loop_, std::move(request), *target);
+  job.dump = std::make_unique<dump::Dump>(loop_, connector_, std::move(request), *target);
   job.dump->start([this, id](dump::DumpOutcome outcome) { dump_ended(id, std::move(outcome)); });
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "auth/connect.h"
 #include "base/alive.h"
 #include "server/drive/drive.h"
 #include "server/drive/estimates.h"
@@ -55,7 +56,11 @@ struct JobInfo {
 class Runner::Impl : public VolumeDesk {
  public:
   Impl(loop::Loop& loop, const config::ServerConfig& config, RunOptions options)
-      : loop_(loop), config_(config), options_(std::move(options)), space_(config.holding_disks) {}
+      : loop_(loop),
+        connector_(loop),
+        config_(config),
+        options_(std::move(options)),
+        space_(config.holding_disks) {}
 
   base::Result<> begin();
   void start(std::move_only_function<void(const journal::Body&)> watcher,
@@ -95,6 +100,7 @@ class Runner::Impl : public VolumeDesk {
   void finish();
 
   loop::Loop& loop_;
+  auth::Connector connector_;
   const config::ServerConfig& config_;
   RunOptions options_;
   HoldingSpace space_;

@@ -10,26 +10,30 @@ using base::Result;
 
 class ClientTalk::Impl {
  public:
-  Impl(loop::Loop& loop, auth::Peer peer, std::string dump_user, exchange::RequestTimes noop_times)
-      : loop_(loop), peer_(std::move(peer)), dump_user_(std::move(dump_user)), noop_times_(noop_times) {}
+  Impl(loop::Loop& loop, auth::Connector& connector, auth::Peer peer, std::string dump_user,
+       exchange::RequestTimes noop_times)
+      : loop_(loop),
+        connector_(connector),
+        peer_(std::move(peer)),
+        dump_user_(std::move(dump_user)),
+        noop_times_(noop_times) {}
 
   void greet(Features features) {
     features_ = std::move(features);
-    connecting_ =
-        auth::connect(loop_, peer_, [this, alive = alive_.ref()](Result<std::unique_ptr<auth::Path>> path) {
-          if (alive.expired()) return;
-          if (!path) return greeted(std::unexpected(std::move(path).error()));
-          path_ = std::move(*path);
-          const auto ours = wire::FeatureSet::ours_as_server();
-          ask("noop", wire::encode_noop_request(ours), noop_times_, nullptr,
-              [this](Result<std::string> body) {
-                if (body) return greeted(wire::parse_noop_reply(*body));
-                if (wire::nak_means_no_noop(wire::nak_body(body.error().what()))) {
-                  return greeted(wire::FeatureSet::assumed_default());
-                }
-                greeted(std::unexpected(std::move(body).error()));
-              });
-        });
+    connecting_ = connector_.connect(peer_, [this,
+                                             alive = alive_.ref()](Result<std::unique_ptr<auth::Path>> path) {
+      if (alive.expired()) return;
+      if (!path) return greeted(std::unexpected(std::move(path).error()));
+      path_ = std::move(*path);
+      const auto ours = wire::FeatureSet::ours_as_server();
+      ask("noop", wire::encode_noop_request(ours), noop_times_, nullptr, [this](Result<std::string> body) {
+        if (body) return greeted(wire::parse_noop_reply(*body));
+        if (wire::nak_means_no_noop(wire::nak_body(body.error().what()))) {
+          return greeted(wire::FeatureSet::assumed_default());
+        }
+        greeted(std::unexpected(std::move(body).error()));
+      });
+    });
   }
 
   void ask(std::string service, std::string arguments, exchange::RequestTimes times, Partial partial,
@@ -56,6 +60,7 @@ class ClientTalk::Impl {
   }
 
   loop::Loop& loop_;
+  auth::Connector& connector_;
   auth::Peer peer_;
   std::string dump_user_;
   exchange::RequestTimes noop_times_;
@@ -68,9 +73,9 @@ class ClientTalk::Impl {
   base::Alive alive_;
 };
 
-ClientTalk::ClientTalk(loop::Loop& loop, auth::Peer peer, std::string dump_user,
+ClientTalk::ClientTalk(loop::Loop& loop, auth::Connector& connector, auth::Peer peer, std::string dump_user,
                        exchange::RequestTimes noop_times)
-    : impl_(std::make_unique<Impl>(loop, std::move(peer), std::move(dump_user), noop_times)) {}
+    : impl_(std::make_unique<Impl>(loop, connector, std::move(peer), std::move(dump_user), noop_times)) {}
 ClientTalk::~ClientTalk() = default;
 void ClientTalk::greet(Features features) { impl_->greet(std::move(features)); }
 void ClientTalk::ask(std::string service, std::string arguments, exchange::RequestTimes times,

@@ -20,8 +20,9 @@ class ClientTalk {
   using Reply = std::move_only_function<void(base::Result<std::string>)>;
   using Partial = std::move_only_function<void(const std::string&)>;
 
-  // `noop_times.reply_timeout` is ctimeout.
-  ClientTalk(loop::Loop& loop, auth::Peer peer, std::string dump_user, exchange::RequestTimes noop_times);
+  // Borrows loop and connector. `noop_times.reply_timeout` is ctimeout.
+  ClientTalk(loop::Loop& loop, auth::Connector& connector, auth::Peer peer, std::string dump_user,
+             exchange::RequestTimes noop_times);
   ~ClientTalk();
   ClientTalk(const ClientTalk&) = delete;
   ClientTalk& operator=(const ClientTalk&) = delete;

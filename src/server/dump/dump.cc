@@ -33,8 +33,9 @@ enum StreamIndex : size_t { kData, kMesg, kIndex, kState };
 
 class Dump::Impl {
  public:
-  Impl(loop::Loop& loop, DumpRequest request, Target& target)
+  Impl(loop::Loop& loop, auth::Connector& connector, DumpRequest request, Target& target)
       : loop_(loop),
+        connector_(connector),
         request_(std::move(request)),
         target_(target),
         messages_(request_.max_messages),
@@ -47,13 +48,13 @@ class Dump::Impl {
   void start(Done done) {
     done_ = std::move(done);
     began_ = loop_.clock().now();
-    connecting_ = auth::connect(loop_, request_.peer,
-                                [this, alive = alive_.ref()](Result<std::unique_ptr<auth::Path>> path) {
-                                  if (alive.expired()) return;
-                                  if (!path) return fail(std::move(path).error());
-                                  path_ = std::move(*path);
-                                  ask();
-                                });
+    connecting_ = connector_.connect(request_.peer,
+                                     [this, alive = alive_.ref()](Result<std::unique_ptr<auth::Path>> path) {
+                                       if (alive.expired()) return;
+                                       if (!path) return fail(std::move(path).error());
+                                       path_ = std::move(*path);
+                                       ask();
+                                     });
   }
 
   flow::Gate gate_;
@@ -329,6 +330,7 @@ class Dump::Impl {
   using exchange_streams = std::vector<std::unique_ptr<loop::Duplex>>;
 
   loop::Loop& loop_;
+  auth::Connector& connector_;
   DumpRequest request_;
   Target& target_;
   MessageLog messages_;
@@ -364,8 +366,8 @@ class Dump::Impl {
   base::Alive alive_;
 };
 
-Dump::Dump(loop::Loop& loop, DumpRequest request, Target& target)
-    : impl_(std::make_unique<Impl>(loop, std::move(request), target)) {}
+Dump::Dump(loop::Loop& loop, auth::Connector& connector, DumpRequest request, Target& target)
+    : impl_(std::make_unique<Impl>(loop, connector, std::move(request), target)) {}
 Dump::~Dump() = default;
 void Dump::start(Done done) { impl_->start(std::move(done)); }
 bool Dump::image_safe() const { return impl_->image_safe(); }

@@ -78,8 +78,8 @@ struct DumpOutcome {
 class Dump {
  public:
   using Done = std::move_only_function<void(DumpOutcome)>;
-  // Borrows loop and target.
-  Dump(loop::Loop& loop, DumpRequest request, Target& target);
+  // Borrows loop, connector and target.
+  Dump(loop::Loop& loop, auth::Connector& connector, DumpRequest request, Target& target);
   ~Dump();
   Dump(const Dump&) = delete;
   Dump& operator=(const Dump&) = delete;

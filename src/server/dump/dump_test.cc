@@ -97,7 +97,7 @@ class DumpTest : public ::testing::Test {
   }
 
   void start() {
-    dump = std::make_unique<Dump>(*loop, request, target);
+    dump = std::make_unique<Dump>(*loop, connector, request, target);
     dump->start([this](DumpOutcome result) {
       EXPECT_FALSE(outcome) << "told twice";
       outcome = std::move(result);
@@ -142,6 +142,7 @@ class DumpTest : public ::testing::Test {
   }
 
   std::unique_ptr<loop::Loop> loop = loop::make_loop(3);
+  auth::Connector connector{*loop};
   std::unique_ptr<loop::Timer> deadline = loop::end_test_after_deadline(*loop);
   FakeClient client{*loop};
   MemoryTarget target{*loop};

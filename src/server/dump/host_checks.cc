@@ -27,8 +27,9 @@ struct HostJob {
 
 class HostChecks::Impl {
  public:
-  Impl(loop::Loop& loop, const config::ServerConfig& config, std::vector<config::DiskListEntry> disks)
-      : loop_(loop), config_(config) {
+  Impl(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config,
+       std::vector<config::DiskListEntry> disks)
+      : loop_(loop), connector_(connector), config_(config) {
     for (auto& disk : disks) enlist(std::move(disk));
   }
 
@@ -64,7 +65,7 @@ class HostChecks::Impl {
   }
 
   void greet(HostJob& job) {
-    job.talk = std::make_unique<ClientTalk>(loop_, job.peer, config_.globals.dumpuser,
+    job.talk = std::make_unique<ClientTalk>(loop_, connector_, job.peer, config_.globals.dumpuser,
                                             times_of(config_, config_.globals.ctimeout));
     job.talk->greet([this, &job](Result<wire::FeatureSet> features) {
       if (!features) return over(job, features.error().what());
@@ -109,6 +110,7 @@ class HostChecks::Impl {
   }
 
   loop::Loop& loop_;
+  auth::Connector& connector_;
   const config::ServerConfig& config_;
   std::list<HostJob> jobs_;
   Done done_;
@@ -116,9 +118,9 @@ class HostChecks::Impl {
   base::Alive alive_;
 };
 
-HostChecks::HostChecks(loop::Loop& loop, const config::ServerConfig& config,
+HostChecks::HostChecks(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config,
                        std::vector<config::DiskListEntry> disks)
-    : impl_(std::make_unique<Impl>(loop, config, std::move(disks))) {}
+    : impl_(std::make_unique<Impl>(loop, connector, config, std::move(disks))) {}
 HostChecks::~HostChecks() = default;
 void HostChecks::start(Done done) { impl_->start(std::move(done)); }
 

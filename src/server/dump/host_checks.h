@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "auth/connect.h"
 #include "config/disklist.h"
 #include "config/server_config.h"
 #include "loop/loop.h"
@@ -23,7 +24,9 @@ struct HostCheckResult {
 class HostChecks {
  public:
   using Done = std::move_only_function<void(std::vector<HostCheckResult>)>;
-  HostChecks(loop::Loop& loop, const config::ServerConfig& config, std::vector<config::DiskListEntry> disks);
+  // Borrows all but the disks.
+  HostChecks(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config,
+             std::vector<config::DiskListEntry> disks);
   ~HostChecks();
   HostChecks(const HostChecks&) = delete;
   HostChecks& operator=(const HostChecks&) = delete;
