@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace headrace::flow {
 
@@ -17,5 +18,13 @@ inline constexpr size_t kMaxLineBytes = size_t{64} << 10U;
 inline constexpr size_t kMaxQueuedTextBytes = size_t{4} << 20U;
 // What a TransformPump holds of its output.
 inline constexpr size_t kTransformBudgetBytes = size_t{256} << 10U;
+// A Throttle grants in turns: so many a second to all flows together, none smaller than this unless the rate
+// is so low, and none larger than a quantum.
+inline constexpr uint64_t kThrottleTurnsPerSecond = 64;
+inline constexpr size_t kLeastThrottleGrantBytes = size_t{16} << 10U;
+// What a Throttle saves up while its flows have nothing to move: the rate's bytes of this part of a second.
+inline constexpr uint64_t kThrottleBurstsPerSecond = 16;
+// Above this a rate is no limit on any machine; keeps sums in range.
+inline constexpr uint64_t kMaxThrottleRate = uint64_t{1} << 50U;
 
 }  // namespace headrace::flow

@@ -17,7 +17,7 @@ using base::ErrorKind;
 using base::Result;
 using loop::IoState;
 
-class Pump::Impl {
+class Pump::Impl final : private Throttle::Waiter {
  public:
   Impl(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, PumpOptions options)
       : loop_(loop), source_(source), sink_(sink), options_(options), meter_(loop.clock()) {}
@@ -28,6 +28,7 @@ class Pump::Impl {
     HEADRACE_CHECK(state_ == State::idle && options_.budget_bytes > 0);
     done_ = std::move(done);
     splicing_ = options_.allow_splice && taps_.empty() && source_.splice_fd() >= 0 && sink_.splice_fd() >= 0;
+    meter_.note_splicing(splicing_);
     if (!splicing_) ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes);
     state_ = State::running;
     meter_.enter(FlowState::moving);
@@ -41,6 +42,7 @@ class Pump::Impl {
 
   std::vector<Tap*> taps_;
   Gate* gate_ = nullptr;
+  Throttle* throttle_ = nullptr;
   Meter& meter() { return meter_; }
   bool splicing() const { return splicing_; }
 
@@ -61,6 +63,7 @@ class Pump::Impl {
   void turn() {
     if (state_ != State::running) return;
     turn_bytes_ = 0;
+    meter_.enter(FlowState::moving);
     while (state_ == State::running) {
       const bool moved = splicing_ ? splice_some() : copy_some();
       if (state_ != State::running) return;
@@ -70,7 +73,7 @@ class Pump::Impl {
       }
       if (!moved) break;
       if (turn_bytes_ >= kQuantumBytes) {
-        meter_.enter(FlowState::moving);
+        enter(FlowState::moving);
         schedule();
         return;
       }
@@ -91,6 +94,20 @@ class Pump::Impl {
     return true;
   }
 
+  // Whether reading must wait for the rate limit; otherwise grant_ says how much may be read.
+  bool held_by_throttle() {
+    if (throttle_ == nullptr || grant_ > 0) return false;
+    if (waiting()) return true;
+    grant_ = throttle_->take(*this, kQuantumBytes);
+    return grant_ == 0;
+  }
+  void granted(size_t bytes) override {
+    grant_ = bytes;
+    schedule();
+  }
+  void spend(size_t bytes) { grant_ -= std::min(grant_, bytes); }
+  size_t allowed() const { return throttle_ == nullptr ? kQuantumBytes : std::min(grant_, kQuantumBytes); }
+
   bool copy_some() {
     const bool read = read_some();
     if (state_ != State::running) return false;
@@ -98,19 +115,20 @@ class Pump::Impl {
     return read || wrote;
   }
 
-  // The free bytes after the filled ones, up to the ring's end, at most a quantum.
+  // The free bytes after the filled ones, up to the ring's end, at most what may be read.
   base::MutableBytes free_space() const {
     const size_t capacity = options_.budget_bytes;
     const size_t begin = (first_ + filled_) % capacity;
     const size_t until = begin >= first_ && filled_ < capacity ? capacity : first_;
     const size_t room = filled_ == capacity ? 0 : until - begin;
-    return {ring_.get() + begin, std::min(room, kQuantumBytes)};
+    return {ring_.get() + begin, std::min(room, allowed())};
   }
 
   bool read_some() {
     if (source_ended_ || awaiting_source_) return false;
     // Also for what is on offer already: it stays with the source until the gate opens.
     if (gate_closed()) return false;
+    if (filled_ == options_.budget_bytes || held_by_throttle()) return false;
     if (!read_offer_) {
       // Starting over at the front while empty keeps a fast flow in few cache lines.
       if (filled_ == 0 && write_offer_count_ == 0) first_ = 0;
@@ -141,6 +159,7 @@ class Pump::Impl {
     for (Tap* tap : taps_) tap->see(read_offer_->first(result.bytes));
     read_offer_.reset();
     filled_ += result.bytes;
+    spend(result.bytes);
     return true;
   }
 
@@ -184,11 +203,13 @@ class Pump::Impl {
   }
 
   bool splice_some() {
-    if (source_ended_ || awaiting_source_ || awaiting_sink_ || gate_closed()) return false;
-    const ssize_t n = ::splice(source_.splice_fd(), nullptr, sink_.splice_fd(), nullptr, kQuantumBytes,
+    if (source_ended_ || awaiting_source_ || awaiting_sink_ || gate_closed() || held_by_throttle())
+      return false;
+    const ssize_t n = ::splice(source_.splice_fd(), nullptr, sink_.splice_fd(), nullptr, allowed(),
                                SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n > 0) {
       turn_bytes_ += static_cast<size_t>(n);
+      spend(static_cast<size_t>(n));
       meter_.count(static_cast<uint64_t>(n));
       return true;
     }
@@ -200,6 +221,7 @@ class Pump::Impl {
     if (errno == EINVAL) {
       // Neither end is a pipe, or the file system cannot: copy from here on.
       splicing_ = false;
+      meter_.note_splicing(false);
       ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes);
       return true;
     }
@@ -226,25 +248,36 @@ class Pump::Impl {
     await_sink();
   }
 
+  void enter(FlowState state) {
+    if (splicing_) {
+      meter_.enter(state);
+    } else {
+      meter_.enter(state, filled_, options_.budget_bytes);
+    }
+  }
+
   void note_what_is_awaited() {
     if (awaiting_sink_) {
-      meter_.enter(FlowState::blocked);
+      enter(FlowState::blocked);
     } else if (awaiting_gate_ && !awaiting_source_) {
-      meter_.enter(FlowState::gated);
+      enter(FlowState::gated);
+    } else if (waiting() && !awaiting_source_) {
+      enter(FlowState::throttled);
     } else {
-      meter_.enter(FlowState::starved);
+      enter(FlowState::starved);
     }
   }
 
   void finish() {
     state_ = State::finishing;
     source_.close_read();
+    give_grant_back();
     if (!options_.finish_sink) {
       state_ = State::ended;
       report({});
       return;
     }
-    meter_.enter(FlowState::blocked);
+    enter(FlowState::blocked);
     sink_.finish([this, alive = alive_.ref()](Result<> outcome) {
       if (alive.expired() || state_ != State::finishing) return;
       state_ = State::ended;
@@ -253,9 +286,15 @@ class Pump::Impl {
   }
 
   void let_go() {
+    give_grant_back();
     if (state_ == State::running) source_.close_read();
     if (state_ == State::running || state_ == State::finishing) sink_.abandon();
     state_ = State::ended;
+  }
+
+  void give_grant_back() {
+    leave_queue();
+    if (grant_ > 0) throttle_->give_back(std::exchange(grant_, 0));
   }
 
   void end(Result<> outcome) {
@@ -286,6 +325,7 @@ class Pump::Impl {
   bool awaiting_sink_ = false;
   bool awaiting_gate_ = false;
   size_t turn_bytes_ = 0;
+  size_t grant_ = 0;  // what the throttle lets it read
 
   std::unique_ptr<std::byte[]> ring_;
   size_t first_ = 0;
@@ -302,6 +342,7 @@ Pump::Pump(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, PumpO
 Pump::~Pump() = default;
 void Pump::add_tap(Tap& tap) { impl_->taps_.push_back(&tap); }
 void Pump::set_gate(Gate& gate) { impl_->gate_ = &gate; }
+void Pump::set_throttle(Throttle& throttle) { impl_->throttle_ = &throttle; }
 void Pump::start(Done done) { impl_->start(std::move(done)); }
 void Pump::cancel() { impl_->cancel(); }
 bool Pump::spliced() const { return impl_->splicing(); }

@@ -1,12 +1,12 @@
 // The pump: moves bytes from one Readable to one Writable through a bounded ring, shows them to taps on the
-// way, and reports one outcome. It borrows source, sink, taps and gate; all outlive it. Loop thread. With no
-// taps and descriptors on both sides it splices instead of copying. It has no policy: it does not know what
-// it carries.
+// way, and reports one outcome. It borrows source, sink, taps, gate and throttle; all outlive it. Loop
+// thread. With no taps and descriptors on both sides it splices instead of copying. It has no policy: it does
+// not know what it carries.
 //
 //            start            source end          all written, sink finished
 //   idle ──────────▶ running ───────────▶ draining ───────────────────────▶ ended
 //                      │ ▲                   │
-//           gate, wait │ │ ready             │ source or sink failed, cancel()
+// gate, throttle, wait │ │ ready             │ source or sink failed, cancel()
 //                      ▼ │                   ▼
 //                    waiting ─────────────▶ ended
 #pragma once
@@ -19,6 +19,7 @@
 #include "flow/gate.h"
 #include "flow/limits.h"
 #include "flow/meter.h"
+#include "flow/throttle.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
 
@@ -48,8 +49,10 @@ class Pump {
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 
-  void add_tap(Tap& tap);     // before start()
-  void set_gate(Gate& gate);  // before start()
+  // All before start().
+  void add_tap(Tap& tap);
+  void set_gate(Gate& gate);
+  void set_throttle(Throttle& throttle);
   // `done` is called once, later, with the outcome. A failed source abandons the sink; a failed sink closes
   // the source.
   void start(Done done);

@@ -264,6 +264,26 @@ TEST_P(PumpContract, AClosedGateStopsReadingAndNothingIsLost) {
   EXPECT_TRUE(collector.text == first + second);
 }
 
+TEST_P(PumpContract, AThrottledFlowMovesEveryByte) {
+  const std::string text = noise(300'000);
+  Throttle throttle(*loop_, 2'000'000);
+  make_pump(options());
+  pump_->set_throttle(throttle);
+  Feeder feeder(*in_.writer, text, true);
+  Collector collector(*out_.reader);
+  collector.ended = [this] { stop_when(2); };
+  start();
+  feeder.go_on();
+  collector.go_on();
+  loop_->run();
+  ASSERT_TRUE(outcome_ && *outcome_);
+  EXPECT_TRUE(collector.text == text);
+  const MeterSnapshot meter = pump_->meter().snapshot();
+  EXPECT_GT(meter.throttled, base::Duration{});
+  EXPECT_EQ(meter.spliced, GetParam().allow_splice && GetParam().name.find("sim") == std::string::npos);
+  pump_.reset();
+}
+
 TEST_P(PumpContract, AFailedSinkClosesTheSource) {
   make_pump(options());
   Feeder feeder(*in_.writer, noise(2'000'000), true);
@@ -483,6 +503,81 @@ TEST_F(SimPump, AStoppedReceiverHoldsUpItsOwnFlowOnly) {
   ASSERT_TRUE(running.outcome && *running.outcome);
   EXPECT_FALSE(stopped.outcome);
   EXPECT_GE(stopped.pump.meter().snapshot().blocked, milliseconds(2000));
+}
+
+TEST_F(SimPump, EveryMomentIsCountedOnce) {
+  // Starved, then throttled, gated, blocked, and blocked again in finish(); the ring's fill beside it.
+  Throttle throttle(loop_, 1000);
+  Gate gate;
+  PumpOptions options;
+  options.budget_bytes = 80'000;
+  Flow flow(loop_, 1'000'000, {.latency = seconds(2)}, {.latency = seconds(1)}, options);
+  flow.pump.set_gate(gate);
+  flow.pump.set_throttle(throttle);
+  loop_.advance(seconds(5));  // before the start: no part of its age
+  flow.start();
+  loop_.advance(milliseconds(1999));
+  auto now = flow.pump.meter().snapshot();
+  EXPECT_EQ(now.starved, milliseconds(1999));
+  EXPECT_EQ(now.fill[0], now.age());
+  loop_.advance(seconds(3));
+  EXPECT_EQ(flow.pump.meter().state(), FlowState::throttled);
+  EXPECT_GE(flow.pump.meter().snapshot().throttled, milliseconds(2500));
+  gate.close();
+  throttle.set_rate(0);
+  loop_.advance(seconds(4));
+  EXPECT_EQ(flow.pump.meter().state(), FlowState::gated);
+  flow.out.link->stop_reading();
+  gate.reopen();
+  loop_.advance(seconds(10));
+  EXPECT_EQ(flow.pump.meter().state(), FlowState::blocked);
+  now = flow.pump.meter().snapshot();
+  EXPECT_GE(now.fill[7], milliseconds(5000));
+  flow.out.link->resume_reading();
+  ASSERT_TRUE(loop_.run_until_idle());
+  ASSERT_TRUE(flow.outcome && *flow.outcome);
+  now = flow.pump.meter().snapshot();
+  loop_.advance(seconds(50));  // after its end: no part of its age
+  const auto later = flow.pump.meter().snapshot();
+  EXPECT_EQ(now.age(), later.age());
+  EXPECT_EQ(later.bytes, 1'000'000U);
+  EXPECT_GE(later.gated, milliseconds(3900));
+  EXPECT_GE(later.blocked, seconds(10));
+  base::Duration filled{};
+  for (const base::Duration part : later.fill) filled += part;
+  EXPECT_EQ(filled, later.age());
+  EXPECT_FALSE(later.spliced);
+}
+
+TEST_F(SimPump, AThrottledFlowKeepsToItsRateAndLosesNothing) {
+  Throttle throttle(loop_, 1'000'000);
+  Flow flow(loop_, 3'000'000, {.largest_move_bytes = 40'000, .false_wait_one_in = 4, .seed = 7}, {});
+  flow.pump.set_throttle(throttle);
+  flow.start();
+  loop_.advance(milliseconds(2000));
+  EXPECT_NEAR(static_cast<double>(flow.moved()), 2e6, 1e5);
+  EXPECT_GE(flow.pump.meter().snapshot().throttled, milliseconds(1800));
+  ASSERT_TRUE(loop_.run_until_idle());
+  ASSERT_TRUE(flow.outcome && *flow.outcome);
+  EXPECT_TRUE(flow.collector.text == noise(3'000'000));
+}
+
+TEST_F(SimPump, FlowsShareAThrottleEvenly) {
+  Throttle throttle(loop_, 3'000'000);
+  std::vector<std::unique_ptr<Flow>> flows;
+  for (size_t i = 0; i < 3; ++i) {
+    flows.push_back(std::make_unique<Flow>(loop_, 5'000'000, sim::SimLinkOptions{}, sim::SimLinkOptions{}));
+    flows.back()->pump.set_throttle(throttle);
+    flows.back()->start();
+  }
+  loop_.advance(seconds(2));
+  for (const auto& flow : flows) EXPECT_NEAR(static_cast<double>(flow->moved()), 2e6, 1e5);
+  // One that waits in the queue and is cancelled, one that is destroyed there: the last has it all.
+  flows[0]->pump.cancel();
+  flows.erase(flows.begin() + 1);
+  const uint64_t before = flows[1]->moved();
+  loop_.advance(milliseconds(500));
+  EXPECT_NEAR(static_cast<double>(flows[1]->moved() - before), 1.5e6, 1e5);
 }
 
 TEST_F(SimPump, ManyFlowsShareByBytes) {
