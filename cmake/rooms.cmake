@@ -34,8 +34,14 @@ function(headrace_room room grants)
     if(TARGET headrace_sim AND NOT room STREQUAL "sim")
       target_link_libraries(${name}_test PRIVATE headrace_sim)
     endif()
-    target_compile_definitions(${name}_test PRIVATE
-      HEADRACE_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
+    # Only where it is used: a path of this checkout on every command line would keep ccache from sharing.
+    foreach(test IN LISTS tests)
+      file(STRINGS ${test} uses_data REGEX HEADRACE_TEST_DATA LIMIT_COUNT 1)
+      if(uses_data)
+        set_property(SOURCE ${test} APPEND PROPERTY
+          COMPILE_DEFINITIONS HEADRACE_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
+      endif()
+    endforeach()
     gtest_discover_tests(${name}_test TEST_PREFIX "${room}." DISCOVERY_MODE PRE_TEST
       PROPERTIES TIMEOUT 60)
   endif()
