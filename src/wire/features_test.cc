@@ -39,6 +39,31 @@ TEST(Features, of_other_lengths_are_read) {
   EXPECT_EQ(FeatureSet::parse("")->hex(), FeatureSet().hex());
 }
 
+TEST(Features, of_our_own_make_the_text_longer) {
+  FeatureSet set = FeatureSet::ours_as_server();
+  EXPECT_EQ(set.hex().size(), 38U);
+  set.add(Feature::headrace_meters);
+  EXPECT_EQ(set.hex(), FeatureSet::ours_as_server().hex() + std::string(20, '0') + "01");
+  EXPECT_EQ(FeatureSet::parse(set.hex()), set);
+  // What lies beyond ours is nobody's.
+  EXPECT_EQ(FeatureSet::parse(set.hex() + "000000ff"), set);
+  EXPECT_EQ(name_of(Feature::headrace_meters), "headrace_meters");
+}
+
+TEST(Features, of_our_own_are_shown_to_headrace_alone) {
+  EXPECT_TRUE(FeatureSet::ours_as_client().of_headrace());
+  EXPECT_TRUE(FeatureSet::ours_to(FeatureSet::ours_as_client()).has(Feature::headrace_meters));
+  for (const FeatureSet& peer : {FeatureSet::amanda_351(), FeatureSet::assumed_default(), FeatureSet()}) {
+    EXPECT_FALSE(peer.of_headrace());
+    EXPECT_EQ(FeatureSet::ours_to(peer).hex(), FeatureSet::ours_as_server().hex());
+  }
+  // Amanda 3.3 knows neither of the two bits.
+  FeatureSet older = FeatureSet::amanda_351();
+  older.remove(Feature::sendbackup_req_options_data_shm_control_name);
+  older.remove(Feature::req_options_timestamp);
+  EXPECT_FALSE(older.of_headrace());
+}
+
 TEST(Features, that_are_no_hex_are_none) {
   EXPECT_FALSE(FeatureSet::parse("UNKNOWNFEATURE"));
   EXPECT_FALSE(FeatureSet::parse("ffxx"));

@@ -290,5 +290,25 @@ TEST_P(RecordedHeader, cut_anywhere_is_harmless) {
 
 INSTANTIATE_TEST_SUITE_P(recorded, RecordedHeader, testing::ValuesIn(names_in("headers")), as_test_name);
 
+// Every set that a real Amanda showed, in either role: it is never taken for one of ours, and shown none of
+// ours.
+TEST(Recorded, PeersAreShownNothingOfOurs) {
+  int sets = 0;
+  for (const auto& name : names_in("transcripts")) {
+    for (const Recorded& recorded : read_transcript(name)) {
+      const std::string& text = recorded.payload;
+      for (size_t at = text.find("features="); at != std::string::npos; at = text.find("features=", at + 1)) {
+        const size_t begin = at + std::string_view("features=").size();
+        const auto peer = FeatureSet::parse(text.substr(begin, text.find(';', begin) - begin));
+        ASSERT_TRUE(peer) << name;
+        EXPECT_FALSE(peer->of_headrace()) << name;
+        EXPECT_EQ(FeatureSet::ours_to(*peer).hex(), FeatureSet::ours_as_client().hex()) << name;
+        ++sets;
+      }
+    }
+  }
+  EXPECT_GT(sets, 10);
+}
+
 }  // namespace
 }  // namespace headrace::wire

@@ -140,6 +140,7 @@ std::optional<MesgLine> classify_command(std::string_view rest) {
     if (rest.starts_with('[') && rest.ends_with(']')) rest = rest.substr(1, rest.size() - 2);
     return plain(Kind::error, rest);
   }
+  if (take_prefix(rest, "meter ")) return plain(Kind::meter, rest);
   if (take_prefix(rest, "warning ")) return plain(Kind::warning, rest);
   if (take_prefix(rest, "state ")) return plain(Kind::state, rest);
   if (take_prefix(rest, "native-CRC ")) return classify_crc(Kind::native_crc, rest);
@@ -204,6 +205,8 @@ std::string encode_mesg(const MesgLine& line) {
       return "sendbackup: end\n";
     case Kind::statedone:
       return "sendbackup: statedone\n";
+    case Kind::meter:
+      return fmt::format("sendbackup: meter {}\n", text);
     case Kind::unknown:
       break;
   }

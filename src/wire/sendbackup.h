@@ -55,6 +55,7 @@ struct MesgLine {
     retry,  // retry
     end,
     statedone,
+    meter,    // text: for parse_meter() (meter_line.h); an extension of ours
     unknown,  // text: the whole line; makes the dump strange
   };
   Kind kind = Kind::unknown;

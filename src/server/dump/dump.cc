@@ -67,7 +67,7 @@ class Dump::Impl {
 
   void ask() {
     wire::DleRequest dle_request;
-    dle_request.options.features = wire::FeatureSet::ours_as_server();
+    dle_request.options.features = wire::FeatureSet::ours_to(request_.client_features);
     dle_request.options.maxdumps = 1;
     dle_request.options.hostname = request_.host;
     dle_request.options.config = request_.config;

@@ -62,6 +62,7 @@ void MessageLog::add(std::string_view line, bool partial) {
       break;
     case Kind::no_op:
     case Kind::statedone:
+    case Kind::meter:
       return;
     case Kind::end:
       ended_ = true;
