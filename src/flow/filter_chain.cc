@@ -85,6 +85,18 @@ void FilterChain::start_pumps() {
   }
 }
 
+std::vector<const Meter*> FilterChain::meters() const {
+  std::vector<const Meter*> out;
+  for (const auto& pump : pumps_) out.push_back(&pump->meter());
+  return out;
+}
+
+std::vector<FilterChain::Program> FilterChain::programs() const {
+  std::vector<Program> out;
+  for (const auto& filter : filters_) out.push_back({filter->command.role, filter->process->pid()});
+  return out;
+}
+
 void FilterChain::filter_ended(Filter& filter, loop::ExitStatus status) {
   if (status.good()) return part_ended({});
   const char* how = status.signalled ? "got signal" : "returned";

@@ -53,6 +53,14 @@ class FilterChain {
   bool delivered() const { return delivered_; }
   // Bytes the sink took, and where the time went; of the last joint.
   const Meter& meter() const { return pumps_.back()->meter(); }
+  // Of all joints in order: from the source, then from each filter. Valid while this lives.
+  std::vector<const Meter*> meters() const;
+  // The filters in order, for asking what they do with their time.
+  struct Program {
+    std::string role;
+    pid_t pid = -1;
+  };
+  std::vector<Program> programs() const;
 
  private:
   struct Filter;

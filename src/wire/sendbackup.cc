@@ -224,6 +224,10 @@ std::string mesg_info(std::string_view key, std::string_view value) {
   return encode_mesg(line);
 }
 
+std::string mesg_meter(const MeterLine& meter) {
+  return encode_mesg(plain(Kind::meter, encode_meter(meter)));
+}
+
 std::string mesg_error(std::string_view reason) { return encode_mesg(plain(Kind::error, reason)); }
 
 }  // namespace headrace::wire

@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "wire/features.h"
+#include "wire/meter_line.h"
 #include "wire/streams.h"
 
 namespace headrace::wire {
@@ -77,5 +78,6 @@ std::string encode_mesg(const MesgLine& line);
 std::string mesg_start(std::string_view host, std::string_view disk, int level);
 std::string mesg_info(std::string_view key, std::string_view value);
 std::string mesg_error(std::string_view reason);
+std::string mesg_meter(const MeterLine& meter);
 
 }  // namespace headrace::wire

@@ -2,6 +2,8 @@
 // end is reported once. Destroying a running one ends the program. Loop thread.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +38,8 @@ class Archiver {
   // still hold bytes then. Without an error, data() is there.
   virtual base::Result<> start(ArchiverSinks sinks, Done done) = 0;
   virtual loop::Readable& data() = 0;
+  // The running program, for asking what it does with its time; -1 before start().
+  virtual pid_t pid() const = 0;
 };
 
 }  // namespace headrace::client

@@ -28,6 +28,7 @@ class PluginArchiver : public Archiver {
   PluginArchiver(loop::Loop& loop, Setup setup) : loop_(loop), setup_(std::move(setup)) {}
   base::Result<> start(ArchiverSinks sinks, Done done) override;
   loop::Readable& data() override { return *pipes_[1]; }
+  pid_t pid() const override { return process_ ? process_->pid() : -1; }
 
  private:
   static constexpr int kDescriptors = kPluginStateFd + 1;

@@ -30,6 +30,7 @@ class TarArchiver : public Archiver {
   ~TarArchiver() override;
   base::Result<> start(ArchiverSinks sinks, Done done) override;
   loop::Readable& data() override { return *data_; }
+  pid_t pid() const override { return process_ ? process_->pid() : -1; }
 
  private:
   base::Result<> open_pipes();

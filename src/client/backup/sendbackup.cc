@@ -7,6 +7,7 @@
 #include "base/alive.h"
 #include "base/quote.h"
 #include "client/backup/dump_job.h"
+#include "client/backup/meter_report.h"
 #include "client/backup/peer_watch.h"
 #include "flow/filter_chain.h"
 #include "flow/text_writer.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr size_t kMaxQueuedMessageBytes = size_t{1} << 20U;
 
 constexpr auto kCloseGrace = std::chrono::seconds(1);
+constexpr auto kMetersEvery = std::chrono::seconds(1);
 
 enum StreamIndex : size_t { kData, kMesg, kIndex, kState, kStreamCount };
 
@@ -126,7 +128,23 @@ class Sendbackup : public exchange::Service {
     if (!flowing) {
       stop();
       fail(flowing.error().what());
+      return;
     }
+    if (!peer_has(wire::Feature::headrace_meters)) return;
+    began_ = context_.loop.clock().now();
+    report_meters();
+  }
+
+  // At once, so that the server knows that there will be more, and then once a second.
+  void report_meters() {
+    if (state_ != State::running || !data_path_) return;
+    // What the server has not read yet goes first, and must not be kept waiting.
+    if (mesg_->queued_bytes() == 0) {
+      const auto meters = meters_of(*data_path_, *archiver_, streams_[kData]->native_fd(),
+                                    context_.loop.clock().now() - began_);
+      put(wire::mesg_meter(meters));
+    }
+    meter_timer_ = context_.loop.after(kMetersEvery, [this] { report_meters(); });
   }
 
   void data_ended(base::Result<flow::ChainOutcome> outcome) {
@@ -226,6 +244,8 @@ class Sendbackup : public exchange::Service {
   std::optional<ArchiverOutcome> archiver_outcome_;
   std::optional<base::Result<flow::ChainOutcome>> data_outcome_;
   std::unique_ptr<loop::Timer> close_grace_;
+  std::unique_ptr<loop::Timer> meter_timer_;
+  base::Instant began_;
   uint64_t suppressed_ = 0;
   base::Alive alive_;
 };

@@ -98,6 +98,33 @@ TEST_F(Sendbackup, Level0SaysWhatTheRealOneSays) {
   EXPECT_EQ(answer.streams.at("STATE"), "");
 }
 
+TEST_F(Sendbackup, MetersGoToWhomAsksForThemAndTheRestStaysTheSame) {
+  wire::FeatureSet asking = wire::FeatureSet::ours_to(wire::FeatureSet::ours_as_client());
+  const std::string options =
+      "OPTIONS features=" + asking.hex() + ";maxdumps=2;hostname=client.lab;timestamp=20261123011349;\n";
+  const Answer plain = dump(dle());
+  DleText compressed = dle();
+  compressed.extra = "<compress>FAST</compress>\n";
+  const Answer metered = machine_.ask("sendbackup", options + compressed.text());
+  ASSERT_TRUE(metered.finished);
+  EXPECT_EQ(plain.streams.at("MESG").find("meter"), std::string::npos);
+  std::istringstream mesg(metered.streams.at("MESG"));
+  std::optional<wire::MeterLine> meters;
+  for (std::string line; std::getline(mesg, line);) {
+    const auto parsed = wire::classify_mesg(line);
+    EXPECT_NE(parsed.kind, wire::MesgLine::Kind::unknown) << line;
+    if (parsed.kind == wire::MesgLine::Kind::meter) meters = wire::parse_meter(parsed.text);
+  }
+  ASSERT_TRUE(meters);
+  ASSERT_EQ(meters->programs.size(), 2U);
+  EXPECT_EQ(meters->programs[0].name, "tar");
+  EXPECT_EQ(meters->programs[1].name, "compress");
+  ASSERT_EQ(meters->joints.size(), 2U);
+  EXPECT_EQ(meters->joints[0].name, "source");
+  EXPECT_EQ(meters->joints[1].name, "network send");
+  EXPECT_TRUE(meters->thread);
+}
+
 TEST_F(Sendbackup, Level0CanBeRestoredAndIsRecorded) {
   const Answer answer = dump(dle());
   const std::string& data = answer.streams.at("DATA");
