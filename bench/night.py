@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One night with the real Amanda and with Headrace, in turn: wall time, CPU, memory.
 
-  bench/night.py [--rounds 5] [--only amanda|headrace] [--disk-mb 600] [--write bench/RESULTS.md]
+  bench/night.py [--rounds 5] [--only amanda|headrace] [--disk-mb 600] [--write bench/results/night.md]
 
 Both back up the same three trees, at level 0, with the same amanda.conf: auth bsdtcp, index on, no
 compression, maxdumps 3, holding disk and vtapes; trees, holding disk, vtapes and state on one tmpfs.
@@ -226,7 +226,7 @@ index on, no compression, maxdumps 3; trees, holding disk and vtapes on tmpfs. D
 Made by
 
     cmake --preset release && cmake --build --preset release
-    bench/night.py --rounds {arguments.rounds} --disk-mb {arguments.disk_mb} --write bench/RESULTS.md
+    bench/night.py --rounds {arguments.rounds} --disk-mb {arguments.disk_mb} --write bench/results/night.md
 """
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
