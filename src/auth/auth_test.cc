@@ -54,7 +54,8 @@ TEST_F(AuthTest, AnUnknownAuthIsNamed) {
   const auto path = reach({.host = "localhost", .auth = "KRB5"});
   ASSERT_FALSE(path);
   EXPECT_EQ(path.error().kind(), ErrorKind::unsupported);
-  EXPECT_EQ(path.error().what(), R"(auth "krb5" cannot be used yet; "bsdtcp" and "local" can)");
+  EXPECT_EQ(path.error().what(),
+            R"(auth "krb5" cannot be used yet; "bsd", "bsdtcp", "bsdudp" and "local" can)");
 }
 
 TEST_F(AuthTest, DestroyingTheOperationCancels) {

@@ -2,9 +2,11 @@
 // (.amandahosts, host name checks) are given from above, since they live in files and name services.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "loop/net.h"
@@ -23,8 +25,16 @@ struct Question {
   std::string service;
 };
 
-// Answers later, with the peer's host name, or with an error whose text is the NAK's.
-using Answer = std::move_only_function<void(base::Result<std::string>)>;
+// Why not. The text is the NAK's, unless the peer is to hear nothing: a datagram can claim to come from
+// anybody, and an answer would go to whom it named.
+struct Denial {
+  Denial(base::Error error, bool is_silent = false) : why(std::move(error)), silent(is_silent) {}
+  base::Error why;
+  bool silent;
+};
+
+// Answers later, with the peer's host name.
+using Answer = std::move_only_function<void(std::expected<std::string, Denial>)>;
 
 class Authorizer {
  public:

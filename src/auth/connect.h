@@ -22,11 +22,15 @@ struct Peer {
   uint16_t port = 10080;           // client-port
   uint16_t source_port_low = 512;  // reserved-tcp-port
   uint16_t source_port_high = 1023;
-  int tries = 3;                  // connect-tries, five seconds apart
-  std::string amandad_path = {};  // local: the client program; empty: this program
+  loop::PortRange udp_ports = {512, 1023};        // reserved-udp-port: bsd, bsdudp
+  loop::PortRange stream_ports = {50000, 50100};  // unreserved-tcp-port: bsd, bsdudp
+  int tries = 3;                                  // connect-tries, five seconds apart
+  std::string amandad_path = {};                  // local: the client program; empty: this program
 };
 
 using PathReady = std::move_only_function<void(base::Result<std::unique_ptr<Path>>)>;
+
+class InitiatorSockets;
 
 class Connector {
  public:
@@ -41,6 +45,7 @@ class Connector {
 
  private:
   loop::Loop& loop_;
+  std::unique_ptr<InitiatorSockets> sockets_;
 };
 
 }  // namespace headrace::auth

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
+#include <optional>
+#include <vector>
 
 #include "base/error.h"
+#include "loop/net.h"
 #include "loop/stream.h"
 #include "wire/packet.h"
 
@@ -26,12 +28,31 @@ class Conversation {
   using Received = std::move_only_function<void(base::Result<wire::Packet>)>;
   virtual void on_packet(Received received) = 0;
 
-  // Responder: makes a stream and returns the number for the CONNECT line, then, once the reply is
-  // acknowledged, waits for the initiator to connect it.
-  virtual base::Result<uint32_t> offer_stream() = 0;
+  // Whom it is with, where conversations with many peers come by one way (a UDP socket).
+  virtual std::optional<loop::Address> peer() const { return std::nullopt; }
+
+  // Responder: makes streams and gives their numbers for the CONNECT line, then, once the reply is
+  // acknowledged, waits for the initiator to connect each; several may be waited for at once. Either may call
+  // back from inside.
+  using Offered = std::move_only_function<void(base::Result<std::vector<uint32_t>>)>;
+  virtual void offer_streams(size_t count, Offered offered) = 0;
   virtual void accept_stream(uint32_t number, StreamReady ready) = 0;
   // Initiator: opens the stream that the CONNECT line names by this number.
   virtual void open_stream(uint32_t number, StreamReady ready) = 0;
+};
+
+// Where the conversations that peers begin come from: a framed connection, a UDP socket.
+class Arrivals {
+ public:
+  virtual ~Arrivals() = default;
+  // `opened` gets each conversation that a peer begins, with its first packet already queued; `closed` is
+  // called once when nothing more will come (error says why; a proper end gives success). The caller must
+  // keep it until then.
+  using Opened = std::move_only_function<void(std::unique_ptr<Conversation>)>;
+  using Closed = std::move_only_function<void(base::Result<>)>;
+  virtual void serve(Opened opened, Closed closed) = 0;
+  // Whether it goes on by itself, so that nobody need stay for its end.
+  virtual bool is_lasting() const { return false; }
 };
 
 // A way to one peer on which the initiator may hold any number of conversations.

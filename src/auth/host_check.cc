@@ -12,14 +12,18 @@ using base::Result;
 
 class HostCheck : public loop::Operation {
  public:
-  HostCheck(loop::Loop& loop, loop::Address address, std::move_only_function<void(Result<std::string>)> done)
+  HostCheck(loop::Loop& loop, loop::Address address, std::move_only_function<void(Result<std::string>)> done,
+            loop::LookupFor whom)
       : loop_(loop), address_(address), done_(std::move(done)) {
-    step_ = loop::name_of_address(loop_, address_, [this](Result<std::string> name) {
-      if (!name) return end(std::unexpected(std::move(name).error()));
-      name_ = std::move(*name);
-      step_ = loop::resolve(loop_, name_, 0,
-                            [this](Result<loop::ResolvedName> back) { compare(std::move(back)); });
-    });
+    step_ = loop::name_of_address(
+        loop_, address_,
+        [this, whom](Result<std::string> name) {
+          if (!name) return end(std::unexpected(std::move(name).error()));
+          name_ = std::move(*name);
+          step_ = loop::resolve(
+              loop_, name_, 0, [this](Result<loop::ResolvedName> back) { compare(std::move(back)); }, whom);
+        },
+        whom);
   }
 
  private:
@@ -50,8 +54,9 @@ class HostCheck : public loop::Operation {
 }  // namespace
 
 std::unique_ptr<loop::Operation> check_host(loop::Loop& loop, loop::Address address,
-                                            std::move_only_function<void(Result<std::string>)> done) {
-  return std::make_unique<HostCheck>(loop, address, std::move(done));
+                                            std::move_only_function<void(Result<std::string>)> done,
+                                            loop::LookupFor whom) {
+  return std::make_unique<HostCheck>(loop, address, std::move(done), whom);
 }
 
 }  // namespace headrace::auth

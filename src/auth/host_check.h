@@ -13,6 +13,7 @@ namespace headrace::auth {
 
 // Gives the peer's name. Destroying the operation cancels.
 [[nodiscard]] std::unique_ptr<loop::Operation> check_host(
-    loop::Loop& loop, loop::Address address, std::move_only_function<void(base::Result<std::string>)> done);
+    loop::Loop& loop, loop::Address address, std::move_only_function<void(base::Result<std::string>)> done,
+    loop::LookupFor whom = loop::LookupFor::ourselves);
 
 }  // namespace headrace::auth

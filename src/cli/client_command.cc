@@ -13,10 +13,16 @@
 #include <cstdlib>
 #include <set>
 
+#include "auth/bsd/bsd.h"
+#include "auth/bsdudp/bsdudp.h"
+#include "auth/datagram/hub.h"
 #include "auth/mux/mux_connection.h"
+#include "cli/client_sockets.h"
 #include "client/access/access.h"
 #include "client/services.h"
+#include "config/client_config.h"
 #include "exchange/responder.h"
+#include "loop/datagram.h"
 #include "loop/fd_stream.h"
 #include "loop/loop.h"
 #include "loop/net.h"
@@ -30,52 +36,14 @@ using base::ErrorKind;
 using base::Fd;
 using base::Result;
 
-constexpr uint16_t kAmandaPort = 10080;
-constexpr int kFirstSystemdSocket = 3;
-// Under inetd's "wait" we end when nothing has come for so long, as amandad does.
+// Where the streams of bsd and bsdudp are awaited when the configuration says nothing (Debian's Amanda).
+constexpr loop::PortRange kStreamPorts = {50000, 50100};
+// Under inetd's "wait" we end when nothing has come for so long, as amandad does. Until then every packet is
+// read: xinetd throws away what it finds in the socket when its server has ended, and a server's next request
+// follows the last one's acknowledgement within a millisecond.
 constexpr auto kIdleEnd = std::chrono::seconds(30);
 // Blocking work of a client: reading lists and state files, name checks.
 constexpr unsigned kWorkers = 4;
-
-enum class Handed { nothing, connection, listener, pipes };
-
-Handed what_is_on_stdin(const std::string& auth) {
-  if (auth == "local" || auth == "ssh") return Handed::pipes;
-  int type = 0;
-  socklen_t length = sizeof type;
-  if (::getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_STREAM) {
-    return Handed::nothing;
-  }
-  int listening = 0;
-  length = sizeof listening;
-  ::getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
-  return listening != 0 ? Handed::listener : Handed::connection;
-}
-
-// Sockets from systemd, by its environment variables.
-int systemd_sockets() {
-  const char* pid = std::getenv("LISTEN_PID");
-  const char* count = std::getenv("LISTEN_FDS");
-  if (pid == nullptr || count == nullptr || std::to_string(::getpid()) != pid) return 0;
-  int n = 0;
-  std::from_chars(count, count + std::string_view(count).size(), n);
-  return std::clamp(n, 0, 16);
-}
-
-Result<loop::Address> address_of(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  std::string host = colon == std::string::npos ? text : text.substr(0, colon);
-  if (host.size() > 1 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  unsigned port = kAmandaPort;
-  if (colon != std::string::npos) {
-    const char* begin = text.data() + colon + 1;
-    const auto parsed = std::from_chars(begin, text.data() + text.size(), port);
-    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || port > 65535) {
-      return base::fail(ErrorKind::refused, fmt::format("\"{}\" is no ADDRESS:PORT", text));
-    }
-  }
-  return loop::Address::parse(host.empty() ? "0.0.0.0" : host, static_cast<uint16_t>(port));
-}
 
 // "amdump" stands for the four services of a backup client; without words these are what is offered. The
 // recovery services, which inetd lines of servers name too, are not a client's and are left out.
@@ -103,40 +71,74 @@ void let_go_of_standard_descriptors() {
   if (::fstat(STDERR_FILENO, &error) != 0 || S_ISSOCK(error.st_mode)) ::dup2(null.get(), STDERR_FILENO);
 }
 
-// Tells the operator of the client whom it turned away and why; the server's operator has it in the NAK.
+// Tells the operator of the client whom it turned away and why; the server's operator has it in the NAK, if
+// he gets one. Of a flood only the beginning of each minute is told, and how many more there were.
 class TellingAuthorizer : public auth::Authorizer {
  public:
-  explicit TellingAuthorizer(std::unique_ptr<auth::Authorizer> judge) : judge_(std::move(judge)) {}
+  TellingAuthorizer(loop::Loop& loop, std::unique_ptr<auth::Authorizer> judge)
+      : loop_(loop), judge_(std::move(judge)) {}
   void ask(auth::Question question, auth::Answer answer) override {
-    std::string who = fmt::format("{} asked by {}", question.service,
-                                  question.origin.address ? question.origin.address->text() : "this machine");
-    judge_->ask(std::move(question),
-                [who = std::move(who), answer = std::move(answer)](Result<std::string> host) mutable {
-                  if (!host)
-                    fmt::print(stderr, "headrace client: {} refused: {}\n", who, host.error().what());
-                  answer(std::move(host));
-                });
+    std::string who = fmt::format("{} asked by {} over {}", question.service,
+                                  question.origin.address ? question.origin.address->text() : "this machine",
+                                  question.origin.auth);
+    judge_->ask(std::move(question), [this, who = std::move(who), answer = std::move(answer)](
+                                         std::expected<std::string, auth::Denial> host) mutable {
+      if (!host) tell(who, host.error());
+      answer(std::move(host));
+    });
   }
 
  private:
+  static constexpr int kLinesAMinute = 20;
+
+  void tell(const std::string& who, const auth::Denial& denial) {
+    const auto now = loop_.clock().now();
+    if (now - minute_ >= std::chrono::minutes(1)) {
+      if (told_ > kLinesAMinute) {
+        fmt::print(stderr, "headrace client: {} more requests were refused\n", told_ - kLinesAMinute);
+      }
+      minute_ = now;
+      told_ = 0;
+    }
+    if (++told_ > kLinesAMinute) return;
+    fmt::print(stderr, "headrace client: {} {}: {}\n", who, denial.silent ? "dropped" : "refused",
+               denial.why.what());
+  }
+
+  loop::Loop& loop_;
   std::unique_ptr<auth::Authorizer> judge_;
+  base::Instant minute_{};
+  int told_ = 0;
 };
 
 class Server {
  public:
-  Server(loop::Loop& loop, const ClientOptions& options, auth::Authorizer& authorizer,
-         exchange::ServiceFactory factory)
-      : loop_(loop), options_(options), responder_(loop, authorizer, std::move(factory)) {}
+  Server(loop::Loop& loop, auth::Authorizer& authorizer, exchange::ServiceFactory factory,
+         loop::PortRange stream_ports)
+      : loop_(loop),
+        responder_(loop, authorizer, std::move(factory)),
+        stream_ports_(std::make_shared<auth::StreamPorts>(loop, stream_ports)) {}
 
-  Result<> listen_on(const std::string& text) {
-    auto address = address_of(text);
-    if (!address) return std::unexpected(std::move(address).error());
-    auto listener = loop::listen_tcp(loop_, *address,
+  Result<> listen_on(const ListenAt& where) {
+    if (is_udp_auth(where.auth)) {
+      auto socket = loop::bind_datagram(loop_, where.address);
+      if (!socket) return std::unexpected(std::move(socket).error());
+      say_listening((*socket)->local(), where.auth);
+      serve_datagrams(std::move(*socket), where.auth);
+      return {};
+    }
+    auto listener = loop::listen_tcp(loop_, where.address,
                                      [this](Fd fd, loop::Address peer) { accepted(std::move(fd), peer); });
     if (!listener) return std::unexpected(std::move(listener).error());
-    fmt::print(stderr, "headrace client: listening on {} for {}\n", (*listener)->local().text(),
-               options_.auth);
+    say_listening((*listener)->local(), where.auth);
     listeners_.push_back(std::move(*listener));
+    return {};
+  }
+
+  Result<> adopt_datagrams(int fd, const std::string& auth) {
+    auto socket = loop::adopt_datagram(loop_, Fd(fd));
+    if (!socket) return std::unexpected(std::move(socket).error());
+    serve_datagrams(std::move(*socket), auth);
     return {};
   }
 
@@ -155,7 +157,7 @@ class Server {
     return {};
   }
 
-  Result<> serve_pipes() {
+  Result<> serve_pipes(const std::string& auth) {
     auto in = loop::make_fd_stream(loop_, Fd(::dup(STDIN_FILENO)), loop::FdKind::pipe);
     auto out = loop::make_fd_stream(loop_, Fd(::dup(STDOUT_FILENO)), loop::FdKind::pipe);
     if (!in) return std::unexpected(std::move(in).error());
@@ -163,7 +165,7 @@ class Server {
     let_go_of_standard_descriptors();
     responder_.serve(
         auth::make_mux(loop_, std::make_unique<Pipes>(std::move(*in), std::move(*out)), auth::End::responder),
-        {options_.auth, std::nullopt});
+        {auth, std::nullopt});
     return {};
   }
 
@@ -205,60 +207,117 @@ class Server {
                  stream.error().what());
       return;
     }
-    responder_.serve(auth::make_mux(loop_, std::move(*stream), auth::End::responder), {options_.auth, peer});
+    responder_.serve(auth::make_mux(loop_, std::move(*stream), auth::End::responder), {"bsdtcp", peer});
+  }
+
+  void say_listening(const loop::Address& local, const std::string& auth) {
+    fmt::print(stderr, "headrace client: listening on {} for {}\n", local.text(), auth);
+  }
+
+  void serve_datagrams(std::unique_ptr<loop::DatagramSocket> socket, const std::string& auth) {
+    auto carrier = auth == "bsd" ? auth::accept_by_bsd(loop_, stream_ports_)
+                                 : auth::accept_by_bsdudp(loop_, stream_ports_);
+    responder_.serve(auth::DatagramHub::responder(loop_, std::move(socket), std::move(carrier)),
+                     {auth, std::nullopt});
   }
 
   void start_idle_timer() {
     idle_timer_ = loop_.after(kIdleEnd, [this] {
-      if (responder_.connections() == 0) loop_.stop();
+      if (responder_.connections() == 0 && responder_.active() == 0) loop_.stop();
     });
   }
 
   loop::Loop& loop_;
-  const ClientOptions& options_;
   exchange::Responder responder_;
+  std::shared_ptr<auth::StreamPorts> stream_ports_;  // shared by all conversations by datagrams
   std::vector<std::unique_ptr<loop::Listener>> listeners_;
   std::unique_ptr<loop::Timer> idle_timer_;
 };
 
-Result<> begin(Server& server, const ClientOptions& options) {
-  if (!options.listen.empty()) {
-    for (const auto& address : options.listen) {
-      if (auto listening = server.listen_on(address); !listening) return listening;
+Result<> listen_as_told(Server& server, const std::vector<std::string>& places,
+                        const std::vector<std::string>& auths) {
+  std::vector<ListenAt> all;
+  for (const auto& place : places) {
+    auto some = listen_at(place, auths);
+    if (!some) return std::unexpected(std::move(some).error());
+    all.insert(all.end(), some->begin(), some->end());
+  }
+  if (auto apart = check_apart(all); !apart) return apart;
+  for (const auto& where : all) {
+    if (auto listening = server.listen_on(where); !listening) return listening;
+  }
+  return {};
+}
+
+Result<> adopt(Server& server, const HandedSocket& socket, const std::vector<std::string>& auths) {
+  const HandedKind kind = kind_of_descriptor(socket.fd);
+  const std::string auth = auth_of(kind, socket.name, auths);
+  if (kind == HandedKind::datagrams && !auth.empty()) return server.adopt_datagrams(socket.fd, auth);
+  if (kind == HandedKind::listener && !auth.empty()) return server.adopt(socket.fd);
+  return base::fail(
+      ErrorKind::refused,
+      fmt::format("descriptor {} is no socket for {}: a UDP socket is for bsd or bsdudp, one that "
+                  "listens for bsdtcp",
+                  socket.fd, fmt::join(auths, ", ")));
+}
+
+Result<> begin(Server& server, const ClientOptions& options, const std::vector<std::string>& auths) {
+  if (!options.listen.empty()) return listen_as_told(server, options.listen, auths);
+  if (const auto sockets = systemd_sockets(); !sockets.empty()) {
+    for (const auto& socket : sockets) {
+      if (auto adopted = adopt(server, socket, auths); !adopted) return adopted;
     }
     return {};
   }
-  if (const int sockets = systemd_sockets(); sockets > 0) {
-    for (int i = 0; i < sockets; ++i) {
-      if (auto adopted = server.adopt(kFirstSystemdSocket + i); !adopted) return adopted;
-    }
-    return {};
+  if (auths.front() == "local" || auths.front() == "ssh") {
+    server.end_when_idle();
+    return server.serve_pipes(auths.front());
   }
-  switch (what_is_on_stdin(options.auth)) {
-    case Handed::pipes:
-      server.end_when_idle();
-      return server.serve_pipes();
-    case Handed::connection: {
+  switch (kind_of_descriptor(STDIN_FILENO)) {
+    case HandedKind::connection: {
       server.end_when_idle();
       Fd connection(::dup(STDIN_FILENO));
       let_go_of_standard_descriptors();
       return server.serve_connection(std::move(connection));
     }
-    case Handed::listener:
+    case HandedKind::listener:
+    case HandedKind::datagrams: {
       if (!options.stay) server.end_when_unused();
-      return server.adopt(::dup(STDIN_FILENO));
-    case Handed::nothing:
-      return server.listen_on(fmt::format("0.0.0.0:{}", kAmandaPort));
+      const int socket = ::dup(STDIN_FILENO);
+      let_go_of_standard_descriptors();
+      return adopt(server, {socket, ""}, auths);
+    }
+    case HandedKind::nothing:
+      return listen_as_told(server, {"0.0.0.0"}, auths);
   }
   return {};
+}
+
+Result<std::vector<std::string>> served_auths(const ClientOptions& options) {
+  std::vector<std::string> auths;
+  for (const auto& word : options.auths) {
+    auto auth = served_auth(word);
+    if (!auth) return std::unexpected(std::move(auth).error());
+    auths.push_back(std::move(*auth));
+  }
+  return auths;
+}
+
+// A configuration with mistakes is said in each reply; until it is mended these are the usual ports.
+loop::PortRange stream_ports(const ClientOptions& options) {
+  const auto config = config::load_client(options.config_dir, "");
+  if (!config.ok()) return kStreamPorts;
+  const auto& range = config.value->unreserved_tcp_port;
+  if (range.low <= 0 || range.high < range.low || range.high > UINT16_MAX) return kStreamPorts;
+  return {static_cast<uint16_t>(range.low), static_cast<uint16_t>(range.high)};
 }
 
 }  // namespace
 
 int client(const ClientOptions& options) {
-  if (options.auth != "bsdtcp" && options.auth != "local") {
-    fmt::print(stderr, "headrace client: auth \"{}\" cannot be served yet; \"bsdtcp\" and \"local\" can\n",
-               options.auth);
+  const auto auths = served_auths(options);
+  if (!auths) {
+    fmt::print(stderr, "headrace client: {}\n", auths.error().what());
     return 1;
   }
   auto rules = client::rules_for(options.user, options.amandahosts);
@@ -273,11 +332,12 @@ int client(const ClientOptions& options) {
   paths.tmp_dir = options.tmp_dir;
   if (::geteuid() == 0 && rules->local_uid != 0) paths.filters_as = {rules->local_uid, rules->local_gid};
   client::ClientContext context{*loop, paths, rules->local_host};
-  TellingAuthorizer authorizer(client::make_authorizer(*loop, std::move(*rules)));
+  TellingAuthorizer authorizer(*loop, client::make_authorizer(*loop, std::move(*rules)));
   int status = 0;
   {
-    Server server(*loop, options, authorizer, client::make_factory(context, offered(options.services)));
-    if (auto begun = begin(server, options); !begun) {
+    Server server(*loop, authorizer, client::make_factory(context, offered(options.services)),
+                  stream_ports(options));
+    if (auto begun = begin(server, options, *auths); !begun) {
       fmt::print(stderr, "headrace client: {}\n", begun.error().what());
       return 1;
     }
@@ -299,11 +359,11 @@ int amandad(int argc, char** argv) {
       return std::string(word.substr(key.size()));
     };
     if (auto auth = value("-auth=")) {
-      options.auth = *auth;
-      std::ranges::transform(options.auth, options.auth.begin(),
-                             [](unsigned char c) { return std::tolower(c); });
-    } else if (auto port = value("-tcp=")) {
-      options.listen.push_back("0.0.0.0:" + *port);
+      options.auths = {*auth};
+    } else if (auto tcp = value("-tcp=")) {
+      options.listen.push_back("0.0.0.0:" + *tcp);
+    } else if (auto udp = value("-udp=")) {
+      options.listen.push_back("0.0.0.0:" + *udp);
     } else if (word == "-no-exit") {
       options.stay = true;
     } else if (word.starts_with("-")) {

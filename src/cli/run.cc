@@ -59,9 +59,14 @@ void add_json(CLI::App& command, Arguments& arguments) {
 void add_client(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   auto& options = arguments.client;
   auto* command = app.add_subcommand("client", "Serve backups of this machine (amandad)");
-  command->add_option("--listen", options.listen,
-                      "ADDRESS:PORT to listen on (repeatable; default 0.0.0.0:10080)");
-  command->add_option("--auth", options.auth, "How servers reach us: bsdtcp or local")->capture_default_str();
+  command
+      ->add_option("--listen", options.listen,
+                   "[AUTH:]ADDRESS:PORT to listen on (repeatable; default 0.0.0.0:10080 for each auth)")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--auth", options.auths,
+                   "How servers reach us: bsdtcp, bsd, bsdudp or local (repeatable; default bsdtcp)")
+      ->allow_extra_args(false);
   command->add_option("--user", options.user, "The dump user, whose .amandahosts counts")
       ->capture_default_str();
   command->add_option("--amandahosts", options.amandahosts, "Another file than the dump user's .amandahosts");
@@ -75,6 +80,8 @@ void add_client(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   command->footer(
       "Examples:\n"
       "  headrace client                          listen on port 10080\n"
+      "  headrace client --auth bsdtcp --auth bsd listen on TCP and UDP port 10080\n"
+      "  headrace client --listen bsd:0.0.0.0:10080 --listen bsdudp:0.0.0.0:10081\n"
       "  headrace client --listen 127.0.0.1:10081 --amandahosts ./amandahosts\n"
       "  xinetd: server = /usr/bin/headrace, server_args = client");
   command->callback([&] { chosen = [&] { return client(arguments.client); }; });

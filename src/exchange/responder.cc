@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <set>
@@ -35,7 +36,7 @@ struct Shared {
 class Job : public ServiceCall {
  public:
   Job(Shared& shared, std::unique_ptr<auth::Conversation> conversation, auth::Origin origin,
-      std::move_only_function<void(Job*)> over)
+      loop::Callback over)
       : shared_(shared),
         conversation_(std::move(conversation)),
         origin_(std::move(origin)),
@@ -64,20 +65,22 @@ class Job : public ServiceCall {
   void reply_with_streams(std::vector<StreamName> names, std::string text,
                           std::move_only_function<void(Result<Streams>)> opened) override {
     if (state_ != State::serving) return;
-    std::string connect = "CONNECT";
-    for (const auto& name : names) {
-      if (!name.wanted) {
-        numbers_.push_back(-1);
-      } else if (auto number = conversation_->offer_stream()) {
-        numbers_.push_back(*number);
-      } else {
-        return refuse(number.error().what());
-      }
-      connect += fmt::format(" {} {}", name.name, numbers_.back());
-    }
     opened_ = std::move(opened);
-    reply_ = {PacketType::rep, connect + "\n" + text};
-    send_reply();
+    const auto wanted = static_cast<size_t>(std::ranges::count_if(names, &StreamName::wanted));
+    // Streams may have to be waited for (ports); the conversation, and with it this callback, dies with the
+    // job.
+    conversation_->offer_streams(wanted, [this, names = std::move(names),
+                                          text = std::move(text)](Result<std::vector<uint32_t>> offered) {
+      if (state_ != State::serving) return;
+      if (!offered) return refuse(offered.error().what());
+      std::string connect = "CONNECT";
+      for (size_t next = 0; const auto& name : names) {
+        numbers_.push_back(name.wanted ? int64_t{(*offered)[next++]} : -1);
+        connect += fmt::format(" {} {}", name.name, numbers_.back());
+      }
+      reply_ = {PacketType::rep, connect + "\n" + text};
+      send_reply();
+    });
   }
 
   void refuse(std::string text) override {
@@ -132,13 +135,14 @@ class Job : public ServiceCall {
     state_ = State::asking;
     request_ = {request->service, std::move(request->arguments), origin_.auth, ""};
     shared_.authorizer.ask({origin_, request->security_user.value_or(""), request->service},
-                           [this, alive = alive_.ref()](Result<std::string> host) {
+                           [this, alive = alive_.ref()](std::expected<std::string, auth::Denial> host) {
                              if (!alive.expired() && state_ == State::asking) answered(std::move(host));
                            });
   }
 
-  void answered(Result<std::string> host) {
-    if (!host) return refuse(host.error().what());
+  void answered(std::expected<std::string, auth::Denial> host) {
+    if (!host && host.error().silent) return end();
+    if (!host) return refuse(host.error().why.what());
     request_.peer_host = std::move(*host);
     if (request_.service == "sendbackup") {
       if (!shared_.backups.insert(request_.arguments).second) {
@@ -174,33 +178,36 @@ class Job : public ServiceCall {
   void acknowledged() {
     state_ = State::streaming;
     timer_.reset();
-    if (opened_) return accept_next();
+    if (opened_) return accept_streams();
     if (finished_) end();
   }
 
-  void accept_next() {
-    while (streams_.size() < numbers_.size()) {
-      const int64_t number = numbers_[streams_.size()];
-      if (number < 0) {
-        streams_.push_back(nullptr);
-        continue;
-      }
-      conversation_->accept_stream(
-          static_cast<uint32_t>(number),
-          [this, alive = alive_.ref()](Result<std::unique_ptr<loop::Duplex>> stream) {
-            if (alive.expired() || state_ != State::streaming) return;
-            if (!stream) {
-              std::exchange(opened_, nullptr)(std::unexpected(std::move(stream).error()));
-              return end();
-            }
-            streams_.push_back(std::move(*stream));
-            shared_.loop.post([this, posted = alive_.ref()] {
-              if (!posted.expired() && state_ == State::streaming) accept_next();
-            });
-          });
-      return;
+  // All at once: the peer connects them in whatever order it likes.
+  void accept_streams() {
+    streams_.resize(numbers_.size());
+    streams_missing_ = 1;  // this loop's own, since a stream may be there at once
+    for (size_t i = 0; i < numbers_.size(); ++i) {
+      if (numbers_[i] < 0) continue;
+      ++streams_missing_;
+      conversation_->accept_stream(static_cast<uint32_t>(numbers_[i]),
+                                   [this, i](Result<std::unique_ptr<loop::Duplex>> stream) {
+                                     if (state_ != State::streaming || !opened_) return;
+                                     if (!stream) return no_streams(std::move(stream).error());
+                                     streams_[i] = std::move(*stream);
+                                     stream_is_there();
+                                   });
     }
+    stream_is_there();
+  }
+
+  void stream_is_there() {
+    if (state_ != State::streaming || !opened_ || --streams_missing_ > 0) return;
     std::exchange(opened_, nullptr)(std::move(streams_));
+  }
+
+  void no_streams(base::Error error) {
+    std::exchange(opened_, nullptr)(std::unexpected(std::move(error)));
+    end();
   }
 
   // Deferred: the caller may be the service that is to be destroyed.
@@ -209,14 +216,14 @@ class Job : public ServiceCall {
     state_ = State::over;
     timer_.reset();
     shared_.loop.post([this, alive = alive_.ref()] {
-      if (!alive.expired()) std::exchange(over_, nullptr)(this);
+      if (!alive.expired()) std::exchange(over_, nullptr)();
     });
   }
 
   Shared& shared_;
   std::unique_ptr<auth::Conversation> conversation_;
   auth::Origin origin_;
-  std::move_only_function<void(Job*)> over_;
+  loop::Callback over_;
   ServiceRequest request_;
   std::unique_ptr<Service> service_;
   State state_ = State::fresh;
@@ -227,6 +234,7 @@ class Job : public ServiceCall {
   std::unique_ptr<loop::Timer> timer_;
   std::vector<int64_t> numbers_;
   Streams streams_;
+  size_t streams_missing_ = 0;
   std::move_only_function<void(Result<Streams>)> opened_;
   base::Alive alive_;
 };
@@ -241,17 +249,16 @@ class Responder::Impl {
   ~Impl() {
     jobs_.clear();
     connections_.clear();
+    lasting_.clear();
   }
 
-  void serve(std::shared_ptr<auth::MuxConnection> connection, auth::Origin origin) {
-    auto* raw = connection.get();
-    connections_[raw] = std::move(connection);
+  void serve(std::shared_ptr<auth::Arrivals> arrivals, auth::Origin origin) {
+    auto* raw = arrivals.get();
+    auto& held = raw->is_lasting() ? lasting_ : connections_;
+    held[raw] = std::move(arrivals);
     raw->serve(
-        [this, origin](std::unique_ptr<auth::Conversation> conversation) {
-          jobs_.push_back(std::make_unique<Job>(shared_, std::move(conversation), origin, [this](Job* job) {
-            jobs_.remove_if([job](const auto& held) { return held.get() == job; });
-            tell_if_idle();
-          }));
+        [this, origin = std::move(origin)](std::unique_ptr<auth::Conversation> conversation) {
+          begin(std::move(conversation), origin);
         },
         [this, raw](const Result<>&) {
           // Jobs on it learn of the loss from their conversations and streams.
@@ -260,12 +267,23 @@ class Responder::Impl {
         });
   }
 
+  void begin(std::unique_ptr<auth::Conversation> conversation, auth::Origin origin) {
+    if (const auto peer = conversation->peer()) origin.address = peer;
+    const auto place = jobs_.emplace(jobs_.end());
+    *place = std::make_unique<Job>(shared_, std::move(conversation), std::move(origin), [this, place] {
+      jobs_.erase(place);
+      tell_if_idle();
+    });
+  }
+
   void tell_if_idle() {
     if (idle_ && jobs_.empty() && connections_.empty()) idle_();
   }
 
   Shared shared_;
-  std::map<auth::MuxConnection*, std::shared_ptr<auth::MuxConnection>> connections_;
+  using Ways = std::map<auth::Arrivals*, std::shared_ptr<auth::Arrivals>>;
+  Ways connections_;
+  Ways lasting_;
   std::list<std::unique_ptr<Job>> jobs_;
   std::move_only_function<void()> idle_;
 };
@@ -274,8 +292,8 @@ Responder::Responder(loop::Loop& loop, auth::Authorizer& authorizer, ServiceFact
                      ResponderTimes times)
     : impl_(std::make_unique<Impl>(loop, authorizer, std::move(factory), times)) {}
 Responder::~Responder() = default;
-void Responder::serve(std::shared_ptr<auth::MuxConnection> connection, auth::Origin origin) {
-  impl_->serve(std::move(connection), std::move(origin));
+void Responder::serve(std::shared_ptr<auth::Arrivals> arrivals, auth::Origin origin) {
+  impl_->serve(std::move(arrivals), std::move(origin));
 }
 size_t Responder::active() const { return impl_->jobs_.size(); }
 size_t Responder::connections() const { return impl_->connections_.size(); }

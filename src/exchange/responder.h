@@ -15,7 +15,7 @@
 #include <string>
 
 #include "auth/authorize.h"
-#include "auth/mux/mux_connection.h"
+#include "auth/conversation.h"
 #include "exchange/service.h"
 #include "loop/loop.h"
 
@@ -35,10 +35,12 @@ class Responder {
   Responder(const Responder&) = delete;
   Responder& operator=(const Responder&) = delete;
 
-  // Serves all conversations of a connection. When the connection ends, its requests are cancelled.
-  void serve(std::shared_ptr<auth::MuxConnection> connection, auth::Origin origin);
+  // Serves all conversations that come this way. When a connection ends, its requests are cancelled. Where
+  // conversations have peers of their own, the origin's address is theirs.
+  void serve(std::shared_ptr<auth::Arrivals> arrivals, auth::Origin origin);
   // Requests in progress.
   size_t active() const;
+  // Ways that will come to an end; a UDP socket is none.
   size_t connections() const;
   // Called whenever the last connection has gone and nothing is being served.
   void on_idle(std::move_only_function<void()> callback);

@@ -276,7 +276,9 @@ std::unique_ptr<Operation> connect_tcp(Loop& loop, std::vector<Address> addresse
   return std::make_unique<ConnectOperation>(std::move(connecting));
 }
 
-base::Result<std::unique_ptr<Listener>> listen_tcp(Loop& loop, const Address& local, Accepted accepted) {
+// A bound and listening socket. Beside connections that wait in TIME_WAIT, or that were accepted on the same
+// port before, but never beside another that listens.
+static base::Result<base::Fd> listening_socket(const Address& local) {
   base::Fd socket(::socket(local.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!socket) return base::fail_errno("make a socket for " + local.text());
   const int on = 1;
@@ -285,7 +287,27 @@ base::Result<std::unique_ptr<Listener>> listen_tcp(Loop& loop, const Address& lo
       listen(socket.get(), SOMAXCONN) != 0) {
     return base::fail_errno("listen on " + local.text());
   }
-  return adopt_listener(loop, std::move(socket), std::move(accepted));
+  return socket;
+}
+
+base::Result<std::unique_ptr<Listener>> listen_tcp(Loop& loop, const Address& local, Accepted accepted) {
+  auto socket = listening_socket(local);
+  if (!socket) return std::unexpected(std::move(socket).error());
+  return adopt_listener(loop, std::move(*socket), std::move(accepted));
+}
+
+base::Result<std::unique_ptr<Listener>> listen_tcp_in_range(Loop& loop, Address local, PortRange range,
+                                                            Accepted accepted) {
+  const unsigned count = range.high - range.low + 1U;
+  const unsigned first = range.contains(local.port()) ? local.port() - range.low : 0;
+  for (unsigned i = 0; i < count; ++i) {
+    local.set_port(static_cast<uint16_t>(range.low + (first + i) % count));
+    auto socket = listening_socket(local);
+    if (socket) return adopt_listener(loop, std::move(*socket), std::move(accepted));
+    if (socket.error().sys_errno() != EADDRINUSE) return std::unexpected(std::move(socket).error());
+  }
+  return base::fail(ErrorKind::again, "all TCP ports from " + std::to_string(range.low) + " to " +
+                                          std::to_string(range.high) + " are in use");
 }
 
 base::Result<std::unique_ptr<Listener>> adopt_listener(Loop& loop, base::Fd listening, Accepted accepted) {

@@ -40,6 +40,13 @@ Address Address::ipv4(uint32_t host_order, uint16_t port) {
   return address;
 }
 
+Address Address::any_like(const Address& other) {
+  Address address;
+  address.storage.ss_family = other.storage.ss_family;
+  address.length = other.length;
+  return address;
+}
+
 base::Result<Address> Address::parse(const std::string& ip, uint16_t port) {
   addrinfo hints{};
   hints.ai_flags = AI_NUMERICHOST;
@@ -112,6 +119,19 @@ Address without_mapping(const Address& address) {
   uint32_t host = 0;
   std::memcpy(&host, &in6->sin6_addr.s6_addr[12], sizeof host);
   return Address::ipv4(ntohl(host), address.port());
+}
+
+Address with_mapping(const Address& address) {
+  if (address.storage.ss_family != AF_INET) return address;
+  Address mapped;
+  auto* in6 = reinterpret_cast<sockaddr_in6*>(&mapped.storage);
+  in6->sin6_family = AF_INET6;
+  in6->sin6_addr.s6_addr[10] = in6->sin6_addr.s6_addr[11] = 0xff;
+  std::memcpy(&in6->sin6_addr.s6_addr[12], &reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr,
+              sizeof(in_addr));
+  in6->sin6_port = htons(address.port());
+  mapped.length = sizeof(sockaddr_in6);
+  return mapped;
 }
 
 base::Result<Address> local_address(int socket) {
@@ -206,14 +226,19 @@ class Lookup : public Operation {
   std::shared_ptr<State> state_;  // one owner; the loop holds it weakly
 };
 
-// Spreads lookups over the lanes that have threads of their own.
-uint64_t name_lane(std::string_view key) { return std::hash<std::string_view>()(key) % kNameLanes; }
+// Spreads lookups over the lanes that have threads of their own; the last one is the strangers'.
+uint64_t name_lane(std::string_view key, LookupFor whom) {
+  constexpr uint64_t kStrangersLane = kNameLanes - 1;
+  if (whom == LookupFor::strangers) return kStrangersLane;
+  return std::hash<std::string_view>()(key) % kStrangersLane;
+}
 
 }  // namespace
 
 std::unique_ptr<Operation> resolve(Loop& loop, std::string host, uint16_t port,
-                                   std::move_only_function<void(base::Result<ResolvedName>)> done) {
-  const uint64_t lane = name_lane(host);
+                                   std::move_only_function<void(base::Result<ResolvedName>)> done,
+                                   LookupFor whom) {
+  const uint64_t lane = name_lane(host, whom);
   auto ask = [host = std::move(host), port]() -> base::Result<ResolvedName> {
     if (host.empty() || host.find('\0') != std::string::npos) {
       return base::fail(ErrorKind::refused, "\"" + host + "\" is no host name");
@@ -224,8 +249,9 @@ std::unique_ptr<Operation> resolve(Loop& loop, std::string host, uint16_t port,
 }
 
 std::unique_ptr<Operation> name_of_address(Loop& loop, Address address,
-                                           std::move_only_function<void(base::Result<std::string>)> done) {
-  const uint64_t lane = name_lane(address.host_text());
+                                           std::move_only_function<void(base::Result<std::string>)> done,
+                                           LookupFor whom) {
+  const uint64_t lane = name_lane(address.host_text(), whom);
   auto ask = [address] { return look_up_name(address); };
   return std::make_unique<Lookup<std::string>>(loop, lane, ask, std::move(done));
 }

@@ -9,5 +9,7 @@ namespace headrace::loop {
 void set_stream_options(int socket);
 // An IPv4 address in IPv6 clothes as the IPv4 address it is; others as they are.
 Address without_mapping(const Address& address);
+// The other way: an IPv4 address in IPv6 clothes, for a socket of that family.
+Address with_mapping(const Address& address);
 
 }  // namespace headrace::loop

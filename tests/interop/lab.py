@@ -31,6 +31,7 @@ SERVER, CLIENT = "server.lab", "client.lab"
 SERVER_ADDRESS, CLIENT_ADDRESS = "10.77.0.2", "10.77.0.10"
 PORT = 10080
 CONF = "lab"
+UDP_AUTHS = ("bsd", "bsdudp")
 BACKUP_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 MARK = "HEADRACE_LAB_INSIDE"
 
@@ -83,6 +84,13 @@ def can_connect(address, port):
         return False
 
 
+def is_udp_bound(address, port):
+    """By the kernel's table: a packet of ours would be a request to whoever listens."""
+    wanted = "%08X:%04X" % (int.from_bytes(socket.inet_aton(address), "little"), port)
+    with open("/proc/net/udp", encoding="ascii") as table:
+        return any(line.split()[1] == wanted for line in table.readlines()[1:])
+
+
 class Lab:
     """Directories, configuration, clients and commands. Everything lives under `root`."""
 
@@ -94,6 +102,7 @@ class Lab:
         self.length_mb, self.slots, self.part_mb, self.chunk = length_mb, slots, part_mb, chunk
         self.holding_mb = holding_mb
         self.global_lines, self.dumptype_lines = global_lines, dumptype_lines
+        self.client_options = []  # more words for `headrace client`
         self.maxdumps = maxdumps
         self.keep = bool(os.environ.get("HEADRACE_KEEP"))
         self.root = root or tempfile.mkdtemp(prefix="headrace-lab.", dir="/var/tmp")
@@ -178,8 +187,10 @@ class Lab:
         self.give_to_backup(f"{system}/amandahosts", *map(self.path, ("lib-amanda", "log-amanda", "tmp-amanda", "home",
                                                                        "vtapes", "holding", "state", "out")))
 
-    def xinetd_conf(self, address, program):
+    def xinetd_conf(self, address, program, auth):
+        """One service: a stream each connection under bsdtcp, one server for the UDP socket otherwise."""
         user = "backup" if program.startswith("/usr/lib/amanda/") else "root"
+        udp = auth in UDP_AUTHS
         return f"""defaults
 {{
     instances = UNLIMITED
@@ -193,14 +204,14 @@ service amanda
     port = {PORT}
     bind = {address}
     flags = IPv4
-    socket_type = stream
-    protocol = tcp
-    wait = no
+    socket_type = {"dgram" if udp else "stream"}
+    protocol = {"udp" if udp else "tcp"}
+    wait = {"yes" if udp else "no"}
     user = {user}
     group = backup
     groups = yes
     server = {program}
-    server_args = -auth=bsdtcp amdump amindexd amidxtaped
+    server_args = -auth={auth} amdump amindexd amidxtaped
     disable = no
 }}
 """
@@ -340,13 +351,20 @@ client-port "{PORT}"
             return None
         address = {CLIENT: CLIENT_ADDRESS, SERVER: SERVER_ADDRESS}[host]
         if self.client == "headrace" and self.client_style == "daemon":
-            child = self.start([self.path("bin/headrace"), "client", "--listen", f"{address}:{PORT}",
-                                "--amandahosts", "/etc/amandahosts"], log="out/client.log")
+            child = self.start([self.path("bin/headrace"), "client", "--listen", f"{self.auth}:{address}:{PORT}",
+                                "--amandahosts", "/etc/amandahosts", *self.client_options], log="out/client.log")
         else:
-            child = self.start_xinetd(address, self.amandad())
-        self.wait_for_listener(child, address)
+            child = self.start_xinetd(address, self.amandad(), self.auth)
+        self.wait_for_listener(child, address, self.auth)
         self.listening[host] = child
         return child
+
+    def start_bad_network(self, seed):
+        """From now on UDP packets are lost, doubled, late and out of order (udp_proxy.py)."""
+        log = self.path("out/network.log")
+        child = self.start([sys.executable, os.path.join(TREE, "tests/interop/udp_proxy.py"), seed, log], log="out/proxy.log")
+        wait_for(lambda: child.poll() is not None or self.read(log).startswith("ready"), "the bad network")
+        expect(child.poll() is None, "the bad network ended: " + self.read("out/proxy.log"))
 
     def change_client(self, client):
         """The other program takes over on the client, with the state it finds."""
@@ -360,16 +378,17 @@ client-port "{PORT}"
 
     def start_recovery_services(self):
         """The real amindexd and amidxtaped on the server, for amrecover."""
-        self.wait_for_listener(self.start_xinetd(SERVER_ADDRESS, "/usr/lib/amanda/amandad"), SERVER_ADDRESS)
+        self.wait_for_listener(self.start_xinetd(SERVER_ADDRESS, "/usr/lib/amanda/amandad", "bsdtcp"), SERVER_ADDRESS, "bsdtcp")
 
-    def start_xinetd(self, address, program):
+    def start_xinetd(self, address, program, auth):
         configuration = self.path("system", f"xinetd-{address}.conf")
-        self.write(configuration, self.xinetd_conf(address, program))
+        self.write(configuration, self.xinetd_conf(address, program, auth))
         return self.start(["xinetd", "-dontfork", "-f", configuration, "-pidfile", self.path(f"out/xinetd-{address}.pid"),
                            "-stayalive"], log="out/xinetd.log")
 
-    def wait_for_listener(self, child, address):
-        wait_for(lambda: child.poll() is not None or can_connect(address, PORT), f"something to listen on {address}")
+    def wait_for_listener(self, child, address, auth):
+        is_there = (lambda: is_udp_bound(address, PORT)) if auth in UDP_AUTHS else (lambda: can_connect(address, PORT))
+        wait_for(lambda: child.poll() is not None or is_there(), f"something to listen on {address}")
         expect(child.poll() is None, "it ended at once: " + self.read("out/client.log") + self.read("out/xinetd.log"))
 
     def read(self, name):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """One row of the interop matrix: a full and an incremental run, and every way back.
 
-  row.py --server amanda|headrace --client amanda|headrace [--auth bsdtcp|local]
+  row.py --server amanda|headrace --client amanda|headrace [--auth bsdtcp|bsd|bsdudp|local]
          [--program GNUTAR|amgtar] [--index yes|no] [--client-style daemon|inetd]
          [--then-server amanda|headrace] [--then-client amanda|headrace] [--restorers all|real]
+         [--bad-network SEED]
 
 HEADRACE names the program (default build/dev/headrace); HEADRACE_KEEP=1 keeps the files.
 """
@@ -31,6 +32,8 @@ class Row:
         self.lab, self.server, self.restorers = lab, arguments.server, arguments.restorers
         self.server_user = user_of(self.server, lab)
         self.then_server, self.then_client = arguments.then_server, arguments.then_client
+        self.bad_network = arguments.bad_network
+        self.patience = 120 if self.bad_network is None else 400  # a lost packet is sent again after ten seconds
         self.started = time.monotonic()
         self.left_out = []
         self.runs = []           # timestamps, level 0 first
@@ -42,15 +45,15 @@ class Row:
 
     def check(self):
         if self.server == "amanda":
-            self.lab.run(["amcheck", CONF], user="backup")
+            self.lab.run(["amcheck", CONF], user="backup", seconds=self.patience)
         else:
-            self.lab.headrace("check", CONF, user=self.server_user)
+            self.lab.headrace("check", CONF, user=self.server_user, seconds=self.patience)
 
     def dump(self, level):
         if self.server == "amanda":
-            self.lab.run(["amdump", CONF], user="backup")
+            self.lab.run(["amdump", CONF], user="backup", seconds=self.patience)
         else:
-            self.lab.headrace("dump", CONF, user=self.server_user)
+            self.lab.headrace("dump", CONF, user=self.server_user, seconds=self.patience)
         lines = self.lab.dumper_lines()
         expect(sorted((disk, result, at_level) for result, disk, _, at_level in lines)
                == sorted((disk, "SUCCESS", level) for disk in (BIG, SMALL)),
@@ -195,6 +198,8 @@ class Row:
         lab.add_disk(BIG, lab.path("disk"))
         lab.add_disk(SMALL, lab.path("other disk"), 'exclude "*.tmp"\nexclude list optional ".exclude"')
         lab.up()
+        if self.bad_network is not None:
+            lab.start_bad_network(self.bad_network)
         lab.start_client()
         self.say("up")
         self.check()
@@ -233,18 +238,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", choices=("amanda", "headrace"), required=True)
     parser.add_argument("--client", choices=("amanda", "headrace"), required=True)
-    parser.add_argument("--auth", choices=("bsdtcp", "local"), default="bsdtcp")
+    parser.add_argument("--auth", choices=("bsdtcp", "bsd", "bsdudp", "local"), default="bsdtcp")
     parser.add_argument("--program", choices=("GNUTAR", "amgtar"), default="GNUTAR")
     parser.add_argument("--index", choices=("yes", "no"), default="yes")
     parser.add_argument("--client-style", choices=("daemon", "inetd"), default="daemon")
     parser.add_argument("--then-server", choices=("amanda", "headrace"), help="who makes the incremental run")
     parser.add_argument("--then-client", choices=("amanda", "headrace"), help="who answers in the incremental run")
+    parser.add_argument("--bad-network", type=int, metavar="SEED", help="lose, double, delay and reorder UDP packets")
     parser.add_argument("--restorers", choices=("all", "real"), default="all", help="real: leave headrace restore out")
     arguments = parser.parse_args()
     labs.inside()
     try:
         with labs.Lab(auth=arguments.auth, program=arguments.program, index=arguments.index == "yes",
-                      client=arguments.client, client_style=arguments.client_style) as lab:
+                      client=arguments.client, client_style=arguments.client_style,
+                      global_lines="" if arguments.bad_network is None else "ctimeout 60") as lab:
             Row(lab, arguments).run()
     except Failure as failure:
         print(f"FAILED: {failure}")

@@ -22,7 +22,7 @@ import compare_trees  # noqa: E402
 import lab as labs  # noqa: E402
 import slow_tar  # noqa: E402
 import tree  # noqa: E402
-from lab import CLIENT, CLIENT_ADDRESS, CONF, PORT, SERVER, Failure, expect, wait_for  # noqa: E402
+from lab import CLIENT, CLIENT_ADDRESS, CONF, PORT, SERVER, SERVER_ADDRESS, Failure, expect, wait_for  # noqa: E402
 
 FAILED, MISSING, VOLUME = 4, 8, 16     # bits of a run's exit status
 QUICK = "ctimeout 3\netimeout 3\ndtimeout 3\nreq-tries 1"
@@ -442,6 +442,65 @@ def bad_media(night):
     os.makedirs(to)
     result = night.lab.headrace("restore", CONF, CLIENT, "/fine", "--to", to, status=None)
     expect(result.returncode == 2 and "LAB-" in text_of(result), f"a volume with another label: {text_of(result)}")
+
+
+# ---- datagrams ---------------------------------------------------------------------------------------
+
+
+STRANGERS = "10.78.0.0/16"  # this machine answers for all of them, and none has a name
+
+
+def amanda_packet(number, kind="REQ", body="SECURITY USER backup\nSERVICE noop\nOPTIONS features=ff;\n"):
+    return f"Amanda 3.5 {kind} HANDLE 000-{number:08x} SEQ {number}\n{body}".encode()
+
+
+def udp_from(address, port):
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sender.bind((address, port))
+    return sender
+
+
+def flood():
+    """Twenty thousand packets of no use, of each kind there is."""
+    target = (CLIENT_ADDRESS, PORT)
+    whole = amanda_packet(1)
+    rubbish = [b"", b"\0" * 1400, b"GET / HTTP/1.1\r\n\r\n", whole[:20], whole[:45], b"Amanda " * 8000, os.urandom(1400)]
+    with udp_from(SERVER_ADDRESS, 40000) as unreserved, udp_from(SERVER_ADDRESS, 800) as reserved:
+        for number in range(4000):
+            unreserved.sendto(rubbish[number % len(rubbish)], target)
+            unreserved.sendto(amanda_packet(number), target)                 # from a port that counts for nothing
+            reserved.sendto(amanda_packet(number, "REP", "x" * 8000), target)  # of no conversation
+    for number in range(4000):
+        with udp_from(f"10.78.{number >> 8}.{number & 255}", 700) as stranger:
+            stranger.sendto(amanda_packet(number), target)
+            stranger.sendto(amanda_packet(number, body="SECURITY USER backup\nSERVICE sendbackup\n" + "x" * 30000), target)
+
+
+@scenario(auth="bsd", global_lines="ctimeout 20")
+def udp_flood(night):
+    """Strangers' packets by the thousand, half headers, forged replies: a dump under way is unharmed, others are served."""
+    night.disk("calm", 8)
+    night.up()
+    subprocess.run(["ip", "route", "add", "local", STRANGERS, "dev", "lo"], check=True)
+    slow_tar.set_mode(night.lab, "hold disks/calm")
+    run = night.start_dump()
+    attack = threading.Thread(target=flood)
+    attack.start()
+    while attack.is_alive():
+        # Whoever is known is served all the while.
+        night.lab.headrace("check", CONF, "--no-server", seconds=60)
+    attack.join()
+    slow_tar.let_go(night.lab)
+    expect(night.end_of(run) == 0, night.report())
+    night.expect_restored("calm")
+    night.expect_client_alive()
+    said = night.lab.read("out/client.log").count("\n")
+    expect(said < 500, f"the client said {said} lines about it")
+    with udp_from(SERVER_ADDRESS, 801) as asker:
+        asker.settimeout(20)
+        asker.sendto(amanda_packet(7), (CLIENT_ADDRESS, PORT))
+        expect(b" ACK " in asker.recv(65536), "the client no longer answers")
 
 
 # ---- kill -9 -----------------------------------------------------------------------------------------

@@ -30,10 +30,15 @@ class MuxConversation : public Conversation {
 
   Result<> send(const wire::Packet& packet) override { return mux_->send_packet(handle_, packet); }
   void on_packet(Received received) override { mux_->on_packet(handle_, std::move(received)); }
-  Result<uint32_t> offer_stream() override {
-    auto number = mux_->offer_stream();
-    if (number) offered_.push_back(*number);
-    return number;
+  void offer_streams(size_t count, Offered offered) override {
+    std::vector<uint32_t> numbers;
+    while (numbers.size() < count) {
+      auto number = mux_->offer_stream();
+      if (!number) return offered(std::unexpected(std::move(number).error()));
+      offered_.push_back(*number);
+      numbers.push_back(*number);
+    }
+    offered(std::move(numbers));
   }
   // Frames need no connecting: both ends know the handle once the reply is acknowledged.
   void accept_stream(uint32_t number, StreamReady ready) override {
@@ -229,8 +234,22 @@ Result<std::unique_ptr<loop::Duplex>> Mux::take_stream(uint32_t handle) {
   return stream;
 }
 
+void Mux::carry_streams_alone(const std::vector<uint32_t>& handles) {
+  first_stream_ = 0;
+  for (const uint32_t handle : handles) channel_for(handle);
+  started_ = true;
+  schedule_read();
+}
+
 std::shared_ptr<MuxConnection> make_mux(loop::Loop& loop, std::unique_ptr<loop::Duplex> transport, End end) {
   return std::make_shared<Mux>(loop, std::move(transport), end);
+}
+
+std::shared_ptr<MuxConnection> make_stream_mux(loop::Loop& loop, std::unique_ptr<loop::Duplex> transport,
+                                               End end, const std::vector<uint32_t>& handles) {
+  auto mux = std::make_shared<Mux>(loop, std::move(transport), end);
+  mux->carry_streams_alone(handles);
+  return mux;
 }
 
 }  // namespace headrace::auth

@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "auth/conversation.h"
 #include "loop/loop.h"
@@ -35,23 +37,22 @@ inline constexpr uint32_t kFirstNonControlHandle = 10000;
 
 enum class End { initiator, responder };
 
-class MuxConnection {
+class MuxConnection : public Arrivals {
  public:
-  virtual ~MuxConnection() = default;
   // Initiator: a conversation on the next unused handle.
   virtual std::unique_ptr<Conversation> begin() = 0;
-  // Responder: `opened` gets each conversation that the peer begins, with its first packet already queued;
-  // `closed` is called once when the connection is over (error says why; a proper end gives success). The
-  // caller must keep the shared_ptr until then.
-  using Opened = std::move_only_function<void(std::unique_ptr<Conversation>)>;
-  using Closed = std::move_only_function<void(base::Result<>)>;
-  virtual void serve(Opened opened, Closed closed) = 0;
   // The NAK a responder sends before any conversation: on the first handle, `text` being its whole body.
   virtual void send_refusal(std::string_view text) = 0;
+  // The stream of this handle, once; corrupt when it was taken before.
+  virtual base::Result<std::unique_ptr<loop::Duplex>> take_stream(uint32_t handle) = 0;
 };
 
 // Owns the transport, which must not use memory it was offered once it has answered `wait` (sockets and pipes
 // do not): what comes next is read to, and written from, where it then belongs.
 std::shared_ptr<MuxConnection> make_mux(loop::Loop& loop, std::unique_ptr<loop::Duplex> transport, End end);
+// A connection of streams alone, agreed on elsewhere (bsdudp), where any number is a stream's handle. A
+// responder knows its handles beforehand.
+std::shared_ptr<MuxConnection> make_stream_mux(loop::Loop& loop, std::unique_ptr<loop::Duplex> transport,
+                                               End end, const std::vector<uint32_t>& handles);
 
 }  // namespace headrace::auth

@@ -257,7 +257,7 @@ TEST(MuxConnection, AResetInTheMiddleOfAFrameReachesAll) {
     Raw raw(End::responder);
     raw.send(packet(1, PacketType::req, "first"));
     ASSERT_TRUE(raw.loop.run_until_idle());
-    const auto number = raw.opened[0]->offer_stream();
+    const auto number = offer_stream(*raw.opened[0]);
     ASSERT_TRUE(number);
     std::unique_ptr<loop::Duplex> stream;
     raw.opened[0]->accept_stream(*number, [&](auto accepted) { stream = std::move(*accepted); });
@@ -390,7 +390,7 @@ TEST(MuxConnection, AnOfferedStreamNobodyTookHoldsNothingUp) {
   Raw raw(End::responder);
   raw.send(packet(1, PacketType::req, "first"));
   ASSERT_TRUE(raw.loop.run_until_idle());
-  ASSERT_EQ(*raw.opened[0]->offer_stream(), kFirstStreamHandle);
+  ASSERT_EQ(*offer_stream(*raw.opened[0]), kFirstStreamHandle);
   raw.opened.clear();
   raw.send(wire::encode_frame(kFirstStreamHandle, std::string(3 * kStreamQueueBytes, 'd')) +
            packet(2, PacketType::req, "second"));
@@ -406,8 +406,8 @@ TEST(MuxConnection, StreamsAndConversationsOfOneConnectionAreCounted) {
   raw.send(bytes);
   ASSERT_TRUE(raw.loop.run_until_idle());
   EXPECT_EQ(raw.opened.size(), kMaxConversationsPerConnection);
-  for (size_t i = 0; i < kMaxStreamsPerConnection; ++i) ASSERT_TRUE(raw.opened[0]->offer_stream());
-  EXPECT_EQ(raw.opened[0]->offer_stream().error().kind(), ErrorKind::refused);
+  for (size_t i = 0; i < kMaxStreamsPerConnection; ++i) ASSERT_TRUE(offer_stream(*raw.opened[0]));
+  EXPECT_EQ(offer_stream(*raw.opened[0]).error().kind(), ErrorKind::refused);
 }
 
 // ---- two ends ----

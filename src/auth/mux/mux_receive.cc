@@ -134,7 +134,7 @@ base::MutableBytes Mux::destination_of_payload() {
     return scratch();
   };
   if (frame_is_dropped_) return scratch();
-  if (handle < kFirstNonControlHandle) {
+  if (handle < first_stream_) {
     auto found = talks_.find(handle);
     if (found == talks_.end()) {
       if (!frame_is_new_ || end_ == End::initiator || !opened_ ||
@@ -186,7 +186,7 @@ void Mux::took(size_t n) {
   decoder_.took_payload(static_cast<uint32_t>(n));
   if (n > 0) frame_is_new_ = false;
   if (frame_is_dropped_) return;
-  if (handle < kFirstNonControlHandle) {
+  if (handle < first_stream_) {
     auto found = talks_.find(handle);
     if (found == talks_.end()) return;
     auto& assembling = found->second->assembling;
@@ -228,7 +228,7 @@ void Mux::packet_complete(Talk& talk) {
 
 void Mux::handle_closed(uint32_t handle) {
   // The peer is done with a conversation; ours ends when its owner lets go of it.
-  if (handle < kFirstNonControlHandle) return;
+  if (handle < first_stream_) return;
   if (end_ == End::initiator && channels_.size() < kMaxStreamsPerConnection) channel_for(handle);
   auto found = channels_.find(handle);
   if (found == channels_.end()) return;

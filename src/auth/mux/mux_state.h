@@ -75,7 +75,9 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   void on_packet(uint32_t handle, Conversation::Received received);
   void end_conversation(uint32_t handle);
   base::Result<uint32_t> offer_stream();
-  base::Result<std::unique_ptr<loop::Duplex>> take_stream(uint32_t handle);
+  base::Result<std::unique_ptr<loop::Duplex>> take_stream(uint32_t handle) override;
+  // From now on every handle is a stream's, and these are known.
+  void carry_streams_alone(const std::vector<uint32_t>& handles);
 
   // Streams.
   loop::IoResult read(Channel& channel, base::MutableBytes into);
@@ -127,6 +129,7 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   bool frame_is_dropped_ = false;
   size_t waiting_cost_ = 0;  // of the packets not yet delivered
   size_t enlarged_ = 0;      // by how much destination_of_payload() made room in a queue or packet
+  uint32_t first_stream_ = kFirstNonControlHandle;  // handles below are conversations
   uint32_t next_talk_ = 1;
   uint32_t next_stream_ = kFirstStreamHandle;
   bool started_ = false;

@@ -49,6 +49,19 @@ class CopyingTransport : public loop::Duplex {
   std::vector<std::byte> out_ = std::vector<std::byte>(300000);
 };
 
+// A conversation over frames answers at once.
+inline base::Result<uint32_t> offer_stream(Conversation& conversation) {
+  base::Result<uint32_t> number = base::fail(base::ErrorKind::cancelled, "no answer yet");
+  conversation.offer_streams(1, [&](base::Result<std::vector<uint32_t>> offered) {
+    if (offered) {
+      number = offered->front();
+    } else {
+      number = std::unexpected(offered.error());
+    }
+  });
+  return number;
+}
+
 // Initiator and responder with one conversation begun between them, from which both take streams.
 class MuxEnds {
  public:
@@ -74,7 +87,7 @@ class MuxEnds {
   };
   Stream open() {
     Stream stream;
-    const auto number = theirs->offer_stream();
+    const auto number = offer_stream(*theirs);
     EXPECT_TRUE(number);
     stream.number = *number;
     theirs->accept_stream(*number, [&](auto opened) {

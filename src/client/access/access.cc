@@ -5,10 +5,9 @@
 #include <unistd.h>
 
 #include <array>
-#include <list>
-#include <optional>
 
 #include "auth/host_check.h"
+#include "base/alive.h"
 #include "config/amandahosts.h"
 
 namespace headrace::client {
@@ -20,9 +19,13 @@ using base::Result;
 
 constexpr uint16_t kFirstUnreservedPort = 1024;
 
+// Auths whose requests are datagrams: their sender's address is only a claim.
+bool is_by_datagrams(const std::string& auth) { return auth == "bsd" || auth == "bsdudp"; }
+
 class Amandahosts : public auth::Authorizer {
  public:
-  Amandahosts(loop::Loop& loop, AccessRules rules) : loop_(loop), rules_(std::move(rules)) {}
+  Amandahosts(loop::Loop& loop, AccessRules rules, PeerNames::Check check)
+      : loop_(loop), rules_(std::move(rules)), names_(loop, std::move(check)) {}
 
   void ask(auth::Question question, auth::Answer answer) override {
     if (!question.origin.address) {
@@ -32,31 +35,25 @@ class Amandahosts : public auth::Authorizer {
       return;
     }
     const auto address = *question.origin.address;
-    checks_.emplace_back();
-    const auto check = std::prev(checks_.end());
-    *check = auth::check_host(loop_, address,
-                              [this, check, question = std::move(question),
-                               answer = std::move(answer)](Result<std::string> host) mutable {
-                                forget(check);
-                                if (!host) return answer(std::unexpected(std::move(host).error()));
-                                named(std::move(*host), std::move(question), std::move(answer));
-                              });
+    // Before anything that costs: of such requests anybody may send any number.
+    if (address.port() >= kFirstUnreservedPort) {
+      return answer(std::unexpected(
+          auth::Denial(base::Error(ErrorKind::refused, fmt::format("host {}: port {} not secure",
+                                                                   address.host_text(), address.port())))));
+    }
+    names_.ask(address, [this, question = std::move(question),
+                         answer = std::move(answer)](Result<std::string> host) mutable {
+      if (!host) {
+        const bool silent = is_by_datagrams(question.origin.auth);
+        return answer(std::unexpected(auth::Denial(std::move(host).error(), silent)));
+      }
+      named(std::move(*host), std::move(question), std::move(answer));
+    });
   }
 
  private:
-  using Checks = std::list<std::unique_ptr<loop::Operation>>;
-
-  // Later: the operation is what called us.
-  void forget(Checks::iterator check) {
-    auto spent = std::make_shared<Checks>();
-    spent->splice(spent->begin(), checks_, check);
-    loop_.post([spent] { spent->clear(); });
-  }
-
   void named(std::string host, auth::Question question, auth::Answer answer) {
-    if (const uint16_t port = question.origin.address->port(); port >= kFirstUnreservedPort) {
-      return answer(base::fail(ErrorKind::refused, fmt::format("host {}: port {} not secure", host, port)));
-    }
+    const auto address = *question.origin.address;
     auto outcome = std::make_shared<Result<std::string>>(host);
     loop_.offload(
         loop_.new_lane(),
@@ -77,18 +74,30 @@ class Amandahosts : public auth::Authorizer {
                                               question.user, host, question.service, allowed.error().what()));
           }
         },
-        [outcome, answer = std::move(answer)]() mutable { answer(std::move(*outcome)); });
+        [this, alive = alive_.ref(), address, outcome, answer = std::move(answer)]() mutable {
+          if (alive.expired()) return;
+          if (!*outcome) return answer(std::unexpected(auth::Denial(std::move(*outcome).error())));
+          names_.remember(address);
+          answer(std::move(**outcome));
+        });
   }
 
   loop::Loop& loop_;
   AccessRules rules_;
-  Checks checks_;
+  PeerNames names_;
+  base::Alive alive_;
 };
 
 }  // namespace
 
-std::unique_ptr<auth::Authorizer> make_authorizer(loop::Loop& loop, AccessRules rules) {
-  return std::make_unique<Amandahosts>(loop, std::move(rules));
+std::unique_ptr<auth::Authorizer> make_authorizer(loop::Loop& loop, AccessRules rules,
+                                                  PeerNames::Check check) {
+  if (!check) {
+    check = [&loop](const loop::Address& address, loop::LookupFor whom, PeerNames::Named named) {
+      return auth::check_host(loop, address, std::move(named), whom);
+    };
+  }
+  return std::make_unique<Amandahosts>(loop, std::move(rules), std::move(check));
 }
 
 Result<AccessRules> rules_for(const std::string& user, const std::filesystem::path& file) {

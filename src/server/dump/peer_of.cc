@@ -24,6 +24,12 @@ static Result<uint16_t> port_of(const std::string& text) {
                   text));
 }
 
+// The configured range, or `otherwise` when that is none.
+static loop::PortRange ports_of(const config::PortRange& range, loop::PortRange otherwise) {
+  if (range.low <= 0 || range.high < range.low || range.high > UINT16_MAX) return otherwise;
+  return {static_cast<uint16_t>(range.low), static_cast<uint16_t>(range.high)};
+}
+
 Result<auth::Peer> peer_of(const config::ServerConfig& config, const config::DiskListEntry& entry) {
   auto port = port_of(entry.dumptype.client_port);
   if (!port) return std::unexpected(std::move(port).error());
@@ -31,11 +37,12 @@ Result<auth::Peer> peer_of(const config::ServerConfig& config, const config::Dis
   peer.host = entry.host;
   peer.auth = entry.dumptype.auth;
   peer.port = *port;
-  const auto& range = config.globals.reserved_tcp_port;
-  if (range.low > 0 && range.high >= range.low && range.high <= 65535) {
-    peer.source_port_low = static_cast<uint16_t>(range.low);
-    peer.source_port_high = static_cast<uint16_t>(range.high);
-  }
+  const auto reserved =
+      ports_of(config.globals.reserved_tcp_port, {peer.source_port_low, peer.source_port_high});
+  peer.source_port_low = reserved.low;
+  peer.source_port_high = reserved.high;
+  peer.udp_ports = ports_of(config.globals.reserved_udp_port, peer.udp_ports);
+  peer.stream_ports = ports_of(config.globals.unreserved_tcp_port, peer.stream_ports);
   peer.tries = static_cast<int>(config.globals.connect_tries);
   peer.amandad_path = entry.dumptype.amandad_path;
   return peer;

@@ -103,13 +103,16 @@ TEST(WhyNot, NamesWhatToChange) {
 TEST(PeerOf, PortsAndTries) {
   const auto loaded =
       load("program \"GNUTAR\"\nauth \"bsdtcp\"\nclient-port \"10123\"\namandad-path \"/opt/amandad\"",
-           "reserved-tcp-port 600,700\nconnect-tries 5\nreq-tries 7");
+           "reserved-tcp-port 600,700\nreserved-udp-port 850,855\nunreserved-tcp-port "
+           "1025,1030\nconnect-tries 5\nreq-tries 7");
   const auto peer = peer_of(loaded.config, loaded.disks.front());
   ASSERT_TRUE(peer) << peer.error().what();
   EXPECT_EQ(peer->host, "h");
   EXPECT_EQ(peer->port, 10123);
   EXPECT_EQ(peer->source_port_low, 600);
   EXPECT_EQ(peer->source_port_high, 700);
+  EXPECT_EQ(peer->udp_ports, (loop::PortRange{850, 855}));
+  EXPECT_EQ(peer->stream_ports, (loop::PortRange{1025, 1030}));
   EXPECT_EQ(peer->tries, 5);
   EXPECT_EQ(peer->amandad_path, "/opt/amandad");
   const auto times = times_of(loaded.config, std::chrono::seconds(9));
