@@ -2,13 +2,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <set>
@@ -42,6 +40,7 @@ constexpr loop::PortRange kStreamPorts = {50000, 50100};
 // read: xinetd throws away what it finds in the socket when its server has ended, and a server's next request
 // follows the last one's acknowledgement within a millisecond.
 constexpr auto kIdleEnd = std::chrono::seconds(30);
+constexpr auto kTellDroppedEvery = std::chrono::minutes(1);
 // Blocking work of a client: reading lists and state files, name checks.
 constexpr unsigned kWorkers = 4;
 
@@ -217,8 +216,26 @@ class Server {
   void serve_datagrams(std::unique_ptr<loop::DatagramSocket> socket, const std::string& auth) {
     auto carrier = auth == "bsd" ? auth::accept_by_bsd(loop_, stream_ports_)
                                  : auth::accept_by_bsdudp(loop_, stream_ports_);
-    responder_.serve(auth::DatagramHub::responder(loop_, std::move(socket), std::move(carrier)),
-                     {auth, std::nullopt});
+    auto hub = auth::DatagramHub::responder(loop_, std::move(socket), std::move(carrier));
+    hubs_.push_back({hub, auth, 0});
+    responder_.serve(std::move(hub), {auth, std::nullopt});
+    if (!dropped_timer_) tell_dropped();
+  }
+
+  // Packets of strangers cost a look each; how many there were is said once a minute.
+  void tell_dropped() {
+    for (auto& [hub, auth, told] : hubs_) {
+      const auto& counters = hub->counters();
+      const uint64_t dropped = counters.malformed + counters.stray + counters.crowded;
+      if (dropped == told) continue;
+      fmt::print(
+          stderr,
+          "headrace client: {} UDP packets for {} were dropped in the last minute (so far: {} malformed, {} "
+          "of no conversation, {} too many at once)\n",
+          dropped - told, auth, counters.malformed, counters.stray, counters.crowded);
+      told = dropped;
+    }
+    dropped_timer_ = loop_.after(kTellDroppedEvery, [this] { tell_dropped(); });
   }
 
   void start_idle_timer() {
@@ -232,6 +249,13 @@ class Server {
   std::shared_ptr<auth::StreamPorts> stream_ports_;  // shared by all conversations by datagrams
   std::vector<std::unique_ptr<loop::Listener>> listeners_;
   std::unique_ptr<loop::Timer> idle_timer_;
+  struct Hub {
+    std::shared_ptr<auth::DatagramHub> hub;  // shared with the responder
+    std::string auth;
+    uint64_t told;
+  };
+  std::vector<Hub> hubs_;
+  std::unique_ptr<loop::Timer> dropped_timer_;
 };
 
 Result<> listen_as_told(Server& server, const std::vector<std::string>& places,

@@ -30,7 +30,8 @@ class AcceptingCarrier : public Carrier {
 // The initiator's half: how it connects to a port that the reply names.
 class ConnectingCarrier : public Carrier {
  public:
-  // Source ports come from `range`.
+  // Source ports come from `range`; when all of it is in use (by a client on this same machine, say, that
+  // awaits its streams there), the kernel chooses.
   ConnectingCarrier(loop::Loop& loop, loop::PortRange range, const loop::Address& peer)
       : loop_(loop), range_(range), peer_(peer) {}
   void offer(size_t count, Conversation::Offered offered) final;

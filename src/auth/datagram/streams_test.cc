@@ -230,6 +230,21 @@ TEST_P(StreamsTest, AStreamNobodyOffersIsGone) {
   EXPECT_EQ(kind, ErrorKind::gone);
 }
 
+TEST_P(StreamsTest, WithoutAFreeSourcePortTheKernelChooses) {
+  const auto all = doors(8);
+  auto far = loop::listen_tcp(*loop_, loopback(), [](base::Fd, const loop::Address&) {});
+  ASSERT_TRUE(far);
+  auto make = GetParam() == "bsd" ? connect_streams_by_bsd(*loop_, range())
+                                  : connect_streams_by_bsdudp(*loop_, range());
+  const auto carrier = make(loopback(), nullptr);
+  std::unique_ptr<loop::Duplex> stream;
+  carrier->open((*far)->local().port(), [&](auto opened) {
+    ASSERT_TRUE(opened) << opened.error().what();
+    stream = std::move(*opened);
+  });
+  until([&] { return stream != nullptr; });
+}
+
 INSTANTIATE_TEST_SUITE_P(Auths, StreamsTest, ::testing::Values("bsd", "bsdudp"),
                          [](const auto& info) { return info.param; });
 
