@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 DUMPS = ("#D55E00", "#56B4E9", "#0072B2")
 MARKS = {"relay": ("#D55E00", "X"), "amanda": ("#E69F00", "s"), "headrace": ("#0072B2", "o"), "headrace-inetd": ("#009E73", "^")}
 
-plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none",
+plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
                      "figure.dpi": 100, "savefig.dpi": 100})
 
 
@@ -33,7 +33,7 @@ def timelines(path, panels, names, title, top=150, link=124):
     axes[-1, 0].set_xlabel("seconds since all three dumps were under way")
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper right", ncol=3, frameon=False, fontsize=9, bbox_to_anchor=(0.995, 1.0))
+    figure.legend(handles, labels, loc="upper right", ncol=3, frameon=False, fontsize=9, bbox_to_anchor=(0.995, 0.995))
     figure.tight_layout(rect=(0, 0, 1, 0.985))
     figure.savefig(path)
     plt.close(figure)
@@ -57,7 +57,7 @@ def dots(path, rows, series, title, axis_title, limit):
     axis.set_ylim(len(rows) - 0.4, -1.1)
     axis.set_xlim(0, 1.15)
     axis.set_xlabel(axis_title)
-    axis.set_title(title, loc="left", fontsize=12, fontweight="bold", x=-0.25)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     axis.spines["left"].set_visible(False)
     axis.tick_params(axis="y", length=0)
     handles = [plt.Line2D([], [], color=MARKS[kind][0], marker=MARKS[kind][1], linestyle="", markersize=8, markeredgewidth=1.5,
