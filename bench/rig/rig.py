@@ -31,7 +31,7 @@ os.environ.setdefault("HEADRACE", os.path.join(os.path.dirname(BENCH), "build/re
 import compare_trees  # noqa: E402
 import lab as labs  # noqa: E402
 import tree  # noqa: E402
-from lab import CLIENT, CLIENT_ADDRESS, CONF, PORT, SERVER_ADDRESS, expect, wait_for  # noqa: E402
+from lab import CLIENT, CONF, expect, wait_for  # noqa: E402
 
 PLACE = "/media"  # hidden behind the rig's tmpfs in its own mount namespace
 CLIENTS = {
@@ -241,47 +241,6 @@ class Rig(labs.Lab):
 
     def amandad(self):
         return {"relay": self.path("bin/amandad-relay"), "amanda": "/usr/lib/amanda/amandad"}.get(self.kind, self.path("bin/amandad"))
-
-    def xinetd_conf(self, address, program):
-        datagrams = self.auth in ("bsd", "bsdudp")
-        return f"""defaults
-{{
-    instances = UNLIMITED
-    cps = 1000 1
-    per_source = UNLIMITED
-    log_type = FILE {self.path("log-amanda/xinetd.log")}
-}}
-service amanda
-{{
-    type = UNLISTED
-    port = {PORT}
-    bind = {address}
-    flags = IPv4
-    socket_type = {"dgram" if datagrams else "stream"}
-    protocol = {"udp" if datagrams else "tcp"}
-    wait = {"yes" if datagrams else "no"}
-    user = {"root" if self.client == "headrace" else "backup"}
-    group = backup
-    groups = yes
-    server = {program}
-    server_args = -auth={self.auth} amdump
-    disable = no
-}}
-"""
-
-    def start_client(self, host=CLIENT):
-        if self.auth == "local":
-            return None
-        if self.client_style == "daemon":
-            child = self.start([self.path("bin/headrace"), "client", "--auth", self.auth, "--listen", f"{CLIENT_ADDRESS}:{PORT}",
-                                "--amandahosts", "/etc/amandahosts"], log="out/client.log")
-        else:
-            child = self.start_xinetd(CLIENT_ADDRESS, self.amandad())
-        kind = "u" if self.auth in ("bsd", "bsdudp") else "t"
-        wait_for(lambda: child.poll() is not None or f"{CLIENT_ADDRESS}:{PORT}" in shell(f"ss -{kind}lnH"), "the client to listen")
-        expect(child.poll() is None, "the client ended at once: " + self.read("out/client.log") + self.read("out/xinetd.log"))
-        self.listening[host] = child
-        return child
 
     def client_processes(self):
         """{pid: Process} of the client's own programs; the tars it reads with are left out."""

@@ -189,7 +189,7 @@ class Lab:
 
     def xinetd_conf(self, address, program, auth):
         """One service: a stream each connection under bsdtcp, one server for the UDP socket otherwise."""
-        user = "backup" if program.startswith("/usr/lib/amanda/") else "root"
+        user = "root" if program == self.path("bin/amandad") else "backup"
         udp = auth in UDP_AUTHS
         return f"""defaults
 {{
