@@ -3,11 +3,13 @@
 
   bench/isolation.py run [CLIENT:AUTH ...] [--rounds 1] [--series FILE] [--disk-gb 8]
   bench/isolation.py streams [CLIENT:AUTH ...] [--rounds 1] [--series FILE]
+  bench/isolation.py verdicts [headrace:AUTH ...] [--rounds 1] [--series FILE]
   bench/isolation.py report [--series FILE]
 
 CLIENT is headrace (one daemon), headrace-inetd (as amandad under xinetd), amanda (Debian's 3.5.1 as it is) or relay
 (Debian's, made to relay in one event loop as every release until 3.4 did); AUTH is bsd, bsdudp, bsdtcp or local.
-`run` disturbs three large dumps; `streams` starts 3, 10 and 50 dumps and leaves one stream of each kind unread in turn.
+`run` disturbs three large dumps; `streams` starts 3, 10 and 50 dumps and leaves one stream of each kind unread in turn;
+`verdicts` asks Headrace's server what holds each of three dumps up, one of which has a slow path.
 Each run is a line of JSON added to the series, so that a long series can be made in pieces; `report` sums up what is
 there and writes bench/results/isolation.md and its plot.
 
@@ -29,6 +31,7 @@ import isolation_report  # noqa: E402
 import phases  # noqa: E402
 import rig as rigs  # noqa: E402
 import standing  # noqa: E402
+import whys  # noqa: E402
 
 SERIES = os.path.join(HERE, "results/isolation.jsonl")
 
@@ -45,11 +48,11 @@ def short(found):
     return " | ".join(f"{name} {phases.sum_of(phase['rates']):.0f}" for name, phase in found.items())
 
 
-def run_series(arguments):
+def run_series(arguments, make=one_run):
     rigs.labs.inside()
     with rigs.Rig(arguments.disk_gb, arguments.link_mbit) as rig:
         rig.up()
-        play(rig, arguments, one_run)
+        play(rig, arguments, make)
 
 
 def stream_series(arguments):
@@ -58,6 +61,10 @@ def stream_series(arguments):
         rig.up()
         standing.fill(rig)
         play(rig, arguments, standing.one_run)
+
+
+def verdict_series(arguments):
+    run_series(arguments, whys.one_run)
 
 
 def play(rig, arguments, make):
@@ -85,19 +92,22 @@ def main():
     running = commands.add_parser("run", help="make runs and add them to the series")
     running.add_argument("--disk-gb", type=int, default=8)
     streaming = commands.add_parser("streams", help="leave streams of 3, 10 and 50 dumps unread, and add that to the series")
+    asking = commands.add_parser("verdicts", help="ask what holds up each dump, and add that to the series")
+    asking.add_argument("--disk-gb", type=int, default=4)
     reporting = commands.add_parser("report", help="sum up the series")
-    for command in (running, streaming):
-        command.add_argument("pairs", nargs="*", type=pair, metavar="CLIENT:AUTH", default=["headrace:bsd", "amanda:bsdtcp"])
+    for command in (running, streaming, asking):
+        command.add_argument("pairs", nargs="*", type=pair, metavar="CLIENT:AUTH",
+                             default=["headrace:bsd"] if command is asking else ["headrace:bsd", "amanda:bsdtcp"])
         command.add_argument("--rounds", type=int, default=1)
         command.add_argument("--link-mbit", type=int, default=rigs.LINK_MBIT, help="for a small trial: 200, with --disk-gb 1")
-    for command in (running, streaming, reporting):
+    for command in (running, streaming, asking, reporting):
         command.add_argument("--series", default=SERIES, metavar="FILE")
     arguments = parser.parse_args()
     if arguments.command == "report":
         isolation_report.write(arguments.series)
         return 0
     try:
-        {"run": run_series, "streams": stream_series}[arguments.command](arguments)
+        {"run": run_series, "streams": stream_series, "verdicts": verdict_series}[arguments.command](arguments)
     except rigs.labs.Failure as failure:
         print(f"FAILED: {failure}")
         return 1

@@ -26,8 +26,9 @@ def pauses_name(mean, share):
 class Client:
     """All runs of one program under one auth."""
 
-    def __init__(self, kind, auth, runs, streams):
-        self.kind, self.auth, self.runs, self.streams = kind, auth, runs, streams
+    def __init__(self, kind, auth, series):
+        self.kind, self.auth = kind, auth
+        self.runs, self.streams, self.verdicts = ([run for run in series if what in run] for what in ("phases", "streams", "verdicts"))
 
     def values(self, phase, figure):
         return [figure(run["phases"][phase]) for run in self.runs if phase in run["phases"]]
@@ -122,15 +123,14 @@ def cpu_criterion(clients):
 
 def load(path):
     """{(kind, auth): Client}, in the order of the tables."""
-    runs, streams, machine = collections.defaultdict(list), collections.defaultdict(list), ""
+    series, machine = collections.defaultdict(list), ""
     with open(path, encoding="utf-8") as file:
         for line in file:
             entry = json.loads(line)
-            (runs if "phases" in entry else streams)[entry["client"], entry["auth"]].append(entry)
+            series[entry["client"], entry["auth"]].append(entry)
             machine = entry["machine"]
-    pairs = [(kind, auth) for kind in ("headrace", "headrace-inetd", "amanda", "relay") for auth in rigs.AUTHS
-             if runs[kind, auth] or streams[kind, auth]]
-    return {pair: Client(*pair, runs[pair], streams[pair]) for pair in pairs}, machine
+    pairs = [(kind, auth) for kind in ("headrace", "headrace-inetd", "amanda", "relay") for auth in rigs.AUTHS if series[kind, auth]]
+    return {pair: Client(*pair, series[pair]) for pair in pairs}, machine
 
 
 def row(cells):
@@ -208,6 +208,27 @@ def streams_table(clients):
     return table(["client", "dumps", "left unread of one", "DATA of the others (asked ≥ 0.95)", "INDEX", "MESG", "noop, ms", "memory grows, MB", "runs"], rows)
 
 
+def verdicts_table(clients):
+    """The slow dump is to be called network; its neighbours network too, whose link is full, or none."""
+    rows = []
+    for client in clients.values():
+        looks, right = collections.Counter(), collections.Counter()
+        for run in client.verdicts:
+            for disk, seen in run["verdicts"]["slow path"].items():
+                who = "slow" if disk == run["slow"] else "others"
+                for verdict, count in seen.items():
+                    looks[who, verdict] += count
+                    right[who] += count * (verdict in (("network",) if who == "slow" else ("network", "none")))
+        cells = []
+        for who in ("slow", "others"):
+            all_of_them = sum(count for (each, _), count in looks.items() if each == who)
+            said = ", ".join(f"{verdict} {count}" for (each, verdict), count in looks.most_common() if each == who)
+            cells.append(f"{said} {MET if right[who] >= 0.95 * all_of_them else MISSED}")
+        if client.verdicts:
+            rows.append([f"{client.kind} {client.auth}", *cells, str(len(client.verdicts))])
+    return table(["7 one path at 5 MB/s, looked at each second", "its dump (asked: network)", "the others (asked: network or none)", "runs"], rows)
+
+
 def picture(clients, path):
     import plot
     rows, series = [], {}
@@ -245,7 +266,7 @@ def write(series):
     clients, machine = load(series)
     results = os.path.join(rigs.BENCH, "results")
     picture(clients, os.path.join(results, "isolation.png"))
-    proofs = sum(len(client.runs) + len(client.streams) for client in clients.values())
+    proofs = sum(len(client.runs) + len(client.streams) + len(client.verdicts) for client in clients.values())
     text = f"""# No stream waits for another
 
 {verdict(clients)}
@@ -273,12 +294,18 @@ Against the same dumps in the second before. Where four streams share a connecti
 unread. STATE is closed at once for GNU tar: there is nothing in it that could stand still. The trees have 200 long names and 100
 sockets beside each block of data, so that INDEX and MESG fill within a second.
 
+## What Headrace's server says
+{verdicts_table(clients)}
+
+Here server and client are Headrace. Every limit that can be injected, and how often it is named right: [verdicts](verdicts.md).
+
 ## How
 {machine}. Every process in namespaces of its own; source trees and holding disk on tmpfs; lo with MTU 9000 behind HTB.
 `bench/rig/phases.py` says what is done and how each figure is taken. Made by
 
     bench/isolation.py run CLIENT:AUTH ...       # again and again: each run adds a line to results/isolation.jsonl
     bench/isolation.py streams CLIENT:AUTH ...
+    bench/isolation.py verdicts headrace:AUTH ...
     bench/isolation.py report
 """
     with open(os.path.join(results, "isolation.md"), "w", encoding="utf-8") as file:

@@ -279,6 +279,9 @@ class Rig(labs.Lab):
         self.write(self.path("lib-amanda/amandates"), "")
         self.give_to_backup(self.path("lib-amanda"))
 
+    def clear_holding(self):
+        subprocess.run(["rm", "-rf", *glob.glob(self.path("holding/*"))], check=True)
+
     def amdump(self, *disks):
         return self.start(["amdump", CONF, "--no-taper", CLIENT, *(f"^/{disk}$" for disk in disks)], user="backup", log="out/amdump.log")
 
@@ -349,8 +352,7 @@ class Run:
         send(signal.SIGKILL, *others)
         self.server.wait()
         wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in self.tar.values()), "the client to end its tars")
-        for path in glob.glob(self.rig.path("holding/*")):
-            subprocess.run(["rm", "-rf", path], check=True)
+        self.rig.clear_holding()
         return self.rig.prove()
 
 
