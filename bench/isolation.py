@@ -17,7 +17,7 @@ The server of `run` is always the real amdump of 3.5.1, one dumper process a dum
 the machine, bench/rig/phases.py for what is done and measured. At the end of each run the server is killed, and the same
 client makes one more dump, which is restored and compared, so that no figure comes from a client that loses data.
 
-Needs root, 11 GB of memory, and `tools/install-deps --bench`.
+Needs root, 3 GB of memory, and `tools/install-deps --bench`.
 """
 import argparse
 import json
