@@ -94,7 +94,28 @@ Ordered to_json(const std::vector<std::string>& list) {
   for (const auto& text : list) out.push_back(to_json(text));
   return out;
 }
-Ordered to_json(const std::vector<Joint>& list);
+Ordered to_json(const std::vector<uint64_t>& list) {
+  Ordered out = Ordered::array();
+  for (const uint64_t number : list) out.push_back(number);
+  return out;
+}
+template <class T>
+concept Parts = std::is_same_v<T, Joint> || std::is_same_v<T, TcpEnd>;
+template <Parts T>
+Ordered to_json(const std::vector<T>& list);
+
+// A part of a sample leaves out what is zero or empty: a run takes many samples.
+bool worth_telling(const std::string&) { return true; }
+bool worth_telling(uint64_t number) { return number != 0; }
+bool worth_telling(const std::vector<uint64_t>& list) { return !list.empty(); }
+
+struct PartEncoder {
+  Ordered& object;
+  template <class T>
+  void operator()(const char* name, const T& value) {
+    if (worth_telling(value)) object[name] = to_json(value);
+  }
+};
 
 struct Encoder {
   Ordered& object;
@@ -104,12 +125,13 @@ struct Encoder {
   }
 };
 
-Ordered to_json(const std::vector<Joint>& list) {
+template <Parts T>
+Ordered to_json(const std::vector<T>& list) {
   Ordered out = Ordered::array();
-  for (const auto& joint : list) {
+  for (const auto& part : list) {
     Ordered object = Ordered::object();
-    Encoder encoder{object};
-    fields(encoder, joint);
+    PartEncoder encoder{object};
+    fields(encoder, part);
     out.push_back(std::move(object));
   }
   return out;
@@ -182,7 +204,8 @@ struct Decoder {
   }
 };
 
-bool from_json(const json& value, Joint& out) {
+template <Parts T>
+bool from_json(const json& value, T& out) {
   if (!value.is_object()) return false;
   Decoder decoder{value};
   fields(decoder, out);

@@ -138,14 +138,29 @@ struct DumpStarted {
   bool operator==(const DumpStarted&) const = default;
 };
 
-// One joint of the dump's flow: bytes moved so far and where its time went.
+// One joint of the dump's path: bytes moved so far and where its time went. Named by what it takes from
+// ("source", "client compress", "server receive"), the last of each end by where it puts ("network send",
+// "holding write", "volume write").
 struct Joint {
   std::string name;
   uint64_t bytes = 0;
-  uint64_t starved_ms = 0;  // nothing to move: waited for its source
-  uint64_t blocked_ms = 0;  // the sink would not take more
-  uint64_t gated_ms = 0;    // paused
+  uint64_t starved_ms = 0;    // nothing to move: waited for its source
+  uint64_t blocked_ms = 0;    // the sink would not take more
+  uint64_t gated_ms = 0;      // paused
+  uint64_t throttled_ms = 0;  // a rate limit held it
+  uint64_t busy_ms = 0;       // moving
+  // Time with its buffer so many eighths full; empty: it has none, or an older run did not count.
+  std::vector<uint64_t> fill_ms = {};
   bool operator==(const Joint&) const = default;
+};
+
+// One end of the dump's TCP connection, as its kernel counted since the connection began.
+struct TcpEnd {
+  std::string end;  // client: it sends; server: it receives
+  uint64_t busy_ms = 0, rwnd_limited_ms = 0, sndbuf_limited_ms = 0, retransmits = 0;  // of a sender
+  uint64_t segments = 0, out_of_order = 0;                                            // of a receiver
+  uint64_t rtt_us = 0;                                                                // of this moment
+  bool operator==(const TcpEnd&) const = default;
 };
 
 // A sample of an image on its way; the newest one counts. While it is dumped: from the client; while it is
@@ -155,7 +170,28 @@ struct DumpProgress {
   uint64_t bytes = 0;          // moved on this attempt
   std::string waits_for = {};  // what holds it up at the moment; empty: nothing
   std::vector<Joint> joints = {};
+  std::vector<TcpEnd> tcp = {};
   bool operator==(const DumpProgress&) const = default;
+};
+
+// What stands in the way of a dump, or of a held image's writing, from now on; again every few seconds while
+// it stays the same. `verdict` is one of flow/verdict.h's words.
+struct Verdict {
+  ImageId image;
+  std::string verdict;
+  double confidence = 0;  // 0 to 1
+  std::string evidence;   // a sentence with numbers
+  uint64_t rate = 0;      // bytes a second, of the last seconds
+  bool operator==(const Verdict&) const = default;
+};
+
+// Likewise of the run as a whole.
+struct RunVerdict {
+  std::string verdict;
+  double confidence = 0;
+  std::string evidence;
+  uint64_t rate = 0;
+  bool operator==(const RunVerdict&) const = default;
 };
 
 struct DumpFinished {
@@ -323,11 +359,12 @@ struct Unknown {
   bool operator==(const Unknown&) const = default;
 };
 
-using Body = std::variant<RunStarted, RunFinished, Note, LeftoverFound, DleChosen, FlushPlanned, EstimateGot,
-                          DlePlanned, DleSkipped, PlanFailed, PlanDone, Waiting, DumpStarted, DumpProgress,
-                          DumpFinished, DumpFailed, DumpGivenUp, ImageHeld, VolumeStarted, ImageWriteStarted,
-                          PartWritten, PartFailed, ImageWritten, ImageWriteFailed, ImageLeftOnHolding,
-                          VolumeFinished, NoVolume, DumpPaused, DumpResumed, LimitChanged, Unknown>;
+using Body =
+    std::variant<RunStarted, RunFinished, Note, LeftoverFound, DleChosen, FlushPlanned, EstimateGot,
+                 DlePlanned, DleSkipped, PlanFailed, PlanDone, Waiting, DumpStarted, DumpProgress,
+                 DumpFinished, DumpFailed, DumpGivenUp, ImageHeld, VolumeStarted, ImageWriteStarted,
+                 PartWritten, PartFailed, ImageWritten, ImageWriteFailed, ImageLeftOnHolding, VolumeFinished,
+                 NoVolume, DumpPaused, DumpResumed, LimitChanged, Verdict, RunVerdict, Unknown>;
 
 struct Event {
   int64_t wall_us = 0;  // microseconds since 1970

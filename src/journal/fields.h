@@ -72,6 +72,10 @@ constexpr std::string_view name_of_type() {
     return "volume-finished";
   else if constexpr (std::is_same_v<T, NoVolume>)
     return "no-volume";
+  else if constexpr (std::is_same_v<T, Verdict>)
+    return "verdict";
+  else if constexpr (std::is_same_v<T, RunVerdict>)
+    return "run-verdict";
   else if constexpr (std::is_same_v<T, DumpPaused>)
     return "dump-paused";
   else if constexpr (std::is_same_v<T, DumpResumed>)
@@ -103,6 +107,20 @@ void fields(V& v, E& e) {
   v("starved_ms", e.starved_ms);
   v("blocked_ms", e.blocked_ms);
   v("gated_ms", e.gated_ms);
+  v("throttled_ms", e.throttled_ms);
+  v("busy_ms", e.busy_ms);
+  v("fill_ms", e.fill_ms);
+}
+template <class V, Is<TcpEnd> E>
+void fields(V& v, E& e) {
+  v("end", e.end);
+  v("busy_ms", e.busy_ms);
+  v("rwnd_limited_ms", e.rwnd_limited_ms);
+  v("sndbuf_limited_ms", e.sndbuf_limited_ms);
+  v("retransmits", e.retransmits);
+  v("segments", e.segments);
+  v("out_of_order", e.out_of_order);
+  v("rtt_us", e.rtt_us);
 }
 template <class V, Is<RunStarted> E>
 void fields(V& v, E& e) {
@@ -191,6 +209,22 @@ void fields(V& v, E& e) {
   v("bytes", e.bytes);
   v("waits_for", e.waits_for);
   v("joints", e.joints);
+  v("tcp", e.tcp);
+}
+template <class V, Is<Verdict> E>
+void fields(V& v, E& e) {
+  image_fields(v, e.image);
+  v("verdict", e.verdict);
+  v("confidence", e.confidence);
+  v("evidence", e.evidence);
+  v("rate", e.rate);
+}
+template <class V, Is<RunVerdict> E>
+void fields(V& v, E& e) {
+  v("verdict", e.verdict);
+  v("confidence", e.confidence);
+  v("evidence", e.evidence);
+  v("rate", e.rate);
 }
 template <class V, Is<DumpFinished> E>
 void fields(V& v, E& e) {

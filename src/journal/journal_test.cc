@@ -30,7 +30,11 @@ std::vector<Body> one_of_each() {
       PlanDone{2.25},
       Waiting{kImage, "the client is busy"},
       DumpStarted{kImage, 2, Destination::volume, ""},
-      DumpProgress{kImage, 1U << 20U, "network", {{"network", 1U << 20U, 10, 20, 30}}},
+      DumpProgress{kImage,
+                   1U << 20U,
+                   "network",
+                   {{"network send", 1U << 20U, 10, 20, 30, 40, 50, {1, 2}}},
+                   {{"client", 1, 2, 3, 4, 0, 0, 7}}},
       DumpFinished{kImage, 2, 2940, 1470, 1.5, {1, 2}, {3, 4}, {5, 6}, true, {"? odd", "sendbackup: end"}},
       DumpFailed{kImage, 1, "tar died", {"? tar: killed"}, true},
       DumpGivenUp{kImage, "no room"},
@@ -47,6 +51,8 @@ std::vector<Body> one_of_each() {
       DumpPaused{"wolke", "/srv/d 3", "operator"},
       DumpResumed{"wolke", "/srv/d 3", "diagnose"},
       LimitChanged{"rate", "", "wolke", "/srv/d 3", 0, 5'000'000},
+      Verdict{kImage, "network", 0.75, "the server waited for it 95 %", 12'000'000},
+      RunVerdict{"scheduled", 1, "dumps waiting for their turn: 2", 5},
   };
 }
 
@@ -74,6 +80,20 @@ TEST(Codec, lines_are_as_documented) {
       R"({"t":7,"type":"dump-finished","host":"wolke","disk":"/srv/d 3","dump":"20261123005515","level":1,)"
       R"("attempt":1,"native_kib":0,"stored_kib":0,"seconds":0.0,"native_crc":"8a716bc9:3010560",)"
       R"("client_crc":"00000000:0","server_crc":"00000000:0","strange":false,"messages":[]})");
+}
+
+TEST(Codec, samples_are_short_and_older_ones_are_read) {
+  EXPECT_EQ(
+      encode({7, DumpProgress{.image = kImage, .bytes = 9, .joints = {{.name = "source", .bytes = 9}}}}),
+      R"({"t":7,"type":"dump-progress","host":"wolke","disk":"/srv/d 3","dump":"20261123005515",)"
+      R"("level":1,"bytes":9,"waits_for":"","joints":[{"name":"source","bytes":9}],"tcp":[]})");
+  const auto older = parse(
+      R"({"t":7,"type":"dump-progress","host":"a","disk":"b","dump":"20261123005515","level":1,"bytes":9,)"
+      R"("waits_for":"","joints":[{"name":"receive","bytes":9,"starved_ms":1,"blocked_ms":0,"gated_ms":0}]})");
+  ASSERT_TRUE(older);
+  const auto& progress = std::get<DumpProgress>(older->body);
+  EXPECT_EQ(progress.joints, (std::vector<Joint>{{"receive", 9, 1}}));
+  EXPECT_TRUE(progress.tcp.empty());
 }
 
 TEST(Codec, strings_of_any_bytes_survive) {

@@ -60,6 +60,7 @@ struct Applier {
     return dump.attempts.back();
   }
   void move_to(DumpState& dump, Phase phase) const {
+    dump.verdicts.end(now_us);
     dump.phase = phase;
     dump.waits_for.clear();
     // With nothing left to dump, nothing is held.
@@ -92,7 +93,10 @@ struct Applier {
     state.started = true;
     state.started_us = now_us;
   }
-  void operator()(const RunFinished& e) { state.finished = e; }
+  void operator()(const RunFinished& e) {
+    state.finished = e;
+    state.verdicts.end(now_us);
+  }
   void operator()(const Note& e) { state.notes.push_back(e); }
   void operator()(const LeftoverFound& e) { state.leftovers.push_back(e); }
   void operator()(const DleChosen& e) { tonight(e.host, e.disk); }
@@ -136,6 +140,7 @@ struct Applier {
     it.bytes = 0;
     it.progress_us = it.moved_us = now_us;
     it.joints.clear();
+    it.tcp.clear();
     it.samples = {{now_us, 0}};
     it.turn.reset();
     move_to(it, Phase::dumping);
@@ -151,7 +156,29 @@ struct Applier {
     bytes = e.bytes;
     it.progress_us = now_us;
     it.joints = e.joints;
+    it.tcp = e.tcp;
     it.waits_for = e.waits_for;
+    it.verdicts.go_on(now_us);
+  }
+  void operator()(const Verdict& e) {
+    auto& it = dump(e.image);
+    it.verdicts.add({.verdict = e.verdict,
+                     .phase = std::string(name_of(it.phase)),
+                     .from_us = now_us,
+                     .to_us = now_us,
+                     .confidence = e.confidence,
+                     .evidence = e.evidence,
+                     .first_rate = e.rate,
+                     .last_rate = e.rate});
+  }
+  void operator()(const RunVerdict& e) {
+    state.verdicts.add({.verdict = e.verdict,
+                        .from_us = now_us,
+                        .to_us = now_us,
+                        .confidence = e.confidence,
+                        .evidence = e.evidence,
+                        .first_rate = e.rate,
+                        .last_rate = e.rate});
   }
   void operator()(const DumpFinished& e) {
     auto& it = dump(e.image);

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "journal/event.h"
+#include "journal/verdict_spans.h"
 
 namespace headrace::journal {
 
@@ -76,6 +77,8 @@ struct DumpState {
   int64_t moved_us = 0;            // when bytes last grew, here or in `writing`
   int64_t progress_us = 0;         // when `bytes` was true
   std::vector<Joint> joints = {};  // newest sample
+  std::vector<TcpEnd> tcp = {};    // likewise
+  VerdictSpans verdicts = {};      // what stood in its way, over time
   std::deque<Sample> samples =
       {};  // the newest of this attempt, oldest first; since `turn`, if there was one
   std::optional<GateTurn> turn = {};  // the last gate that was closed or opened, this one's or another's
@@ -142,6 +145,7 @@ struct RunState {
   std::vector<LimitChanged> limits = {};  // changed in this run: as configured, and in force
   std::vector<Note> notes = {};
   std::vector<LeftoverFound> leftovers = {};
+  VerdictSpans verdicts = {};  // of the run
   std::vector<PartFailed> failed_parts = {};
   uint64_t unknown_events = 0;
 

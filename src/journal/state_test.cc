@@ -127,6 +127,18 @@ TEST(State, a_pause_shows_what_it_does_to_the_others) {
   EXPECT_LE(other.samples.size(), kRecentSamples + 1);
 }
 
+TEST(State, verdicts_follow_the_dump_from_phase_to_phase) {
+  const auto said = [](const char* verdict) { return Verdict{kA, verdict, 0.9, "x", 5}; };
+  const auto state = after({planned(kA), said("scheduled"), started(kA), said("network"), said("network"),
+                            said("holding disk"), DumpProgress{.image = kA, .bytes = 9}, finished(kA)});
+  const auto& spans = state.dumps[0].verdicts.spans();
+  ASSERT_EQ(spans.size(), 3U);
+  EXPECT_EQ(spans[0].phase, "planned");
+  EXPECT_EQ(spans[1].verdict, "network");
+  EXPECT_EQ(spans[2].phase, "dumping");
+  EXPECT_EQ(state.dumps[0].verdicts.current(), nullptr);
+}
+
 TEST(State, a_limit_remembers_what_the_configuration_said) {
   const auto state =
       after({LimitChanged{"inparallel", "", "", "", 4, 2}, LimitChanged{"rate", "", "a", "", 0, 7},

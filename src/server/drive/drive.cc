@@ -19,6 +19,22 @@ constexpr int64_t kMostPostponements = 20;
 
 }  // namespace
 
+flow::Verdict verdict_of(Wait why) {
+  switch (why) {
+    case Wait::parallel_limit:
+    case Wait::host_limit:
+    case Wait::spindle:
+    case Wait::its_time:
+    case Wait::others:
+      return flow::Verdict::scheduled;
+    case Wait::holding_space:  // volumes make room
+    case Wait::volume_writer:
+    case Wait::volume:
+      break;
+  }
+  return flow::Verdict::volume;
+}
+
 std::string_view text_of(Wait why) {
   constexpr std::array<std::string_view, 8> kTexts = {
       "another dump to end (inparallel)",

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "config/dumptype.h"
+#include "flow/verdict.h"
 #include "journal/event.h"
 
 namespace headrace::drive {
@@ -188,6 +189,8 @@ using Command = std::variant<StartDump, WriteImage, LoadVolume, DenyVolume, Degr
 
 // "the holding disks to have room": follows "waits for".
 std::string_view text_of(Wait why);
+// What of a dump's path such a wait is the fault of.
+flow::Verdict verdict_of(Wait why);
 
 // --- the machine
 // --------------------------------------------------------------------------------------------

@@ -69,8 +69,13 @@ void HoldingTarget::abandon() {
   space_.freed();
 }
 
+base::Duration HoldingTarget::waited_for_room() const {
+  return waits_since_ ? waited_ + (loop_.clock().now() - *waits_since_) : waited_;
+}
+
 void HoldingTarget::more_room_wanted() {
   if (try_extend()) return;
+  waits_since_ = loop_.clock().now();
   space_.waiting_.push_back(this);
   starving_();
 }
@@ -83,6 +88,8 @@ bool HoldingTarget::try_extend() {
     return false;
   }
   std::erase(space_.waiting_, this);
+  waited_ = waited_for_room();
+  waits_since_.reset();
   for (size_t i = 0; i < reservation_.pieces.size(); ++i) {
     hold::Piece added = reservation_.pieces[i];
     if (i < before.size()) added.kib -= before[i].kib;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/drive/holding_space.h"
@@ -30,6 +31,8 @@ class HoldingTarget : public dump::Target, public hold::SpaceSource {
   const std::filesystem::path& file() const { return file_; }
   hold::Reservation take_reservation() { return std::move(reservation_); }
   uint64_t written_bytes() const { return writer_ ? writer_->data_bytes() : 0; }
+  // How long the image has waited for the holding disks to have room, all in all.
+  base::Duration waited_for_room() const;
 
  private:
   friend class HoldingSpace;
@@ -44,6 +47,8 @@ class HoldingTarget : public dump::Target, public hold::SpaceSource {
   std::unique_ptr<hold::ImageWriter> writer_;
   std::filesystem::path file_;
   bool settled_ = false;
+  base::Duration waited_{};                        // before the wait that goes on
+  std::optional<base::Instant> waits_since_ = {};  // set while it waits
 };
 
 }  // namespace headrace::drive

@@ -182,6 +182,8 @@ struct ToLines {
   Lines operator()(const journal::DumpPaused&) const { return {}; }
   Lines operator()(const journal::DumpResumed&) const { return {}; }
   Lines operator()(const journal::LimitChanged&) const { return {}; }
+  Lines operator()(const journal::Verdict&) const { return {}; }
+  Lines operator()(const journal::RunVerdict&) const { return {}; }
   Lines operator()(const journal::Unknown&) const { return {}; }
 };
 

@@ -17,20 +17,6 @@ using base::Error;
 using base::ErrorKind;
 using base::Result;
 
-namespace {
-
-constexpr auto kProgressEvery = std::chrono::seconds(1);
-
-journal::Joint joint_of(std::string name, const flow::Meter& meter) {
-  const auto snapshot = meter.snapshot();
-  auto ms = [](base::Duration d) {
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(d).count());
-  };
-  return {std::move(name), snapshot.bytes, ms(snapshot.starved), ms(snapshot.blocked), ms(snapshot.gated)};
-}
-
-}  // namespace
-
 // ---- the beginning ----
 
 Result<> Runner::Impl::begin() {
@@ -239,7 +225,7 @@ void Runner::Impl::obey(const Command& command) {
     return;
   }
   if (const auto* waits = std::get_if<NowWaits>(&command)) {
-    return recorder_->record(journal::Waiting{jobs_.at(waits->id).image, std::string(text_of(waits->why))});
+    return tell_wait(jobs_.at(waits->id), waits->why);
   }
   finish();
 }
@@ -251,34 +237,6 @@ void Runner::Impl::settle_waiting() {
   loop_.post([this, alive = alive_.ref()] {
     if (alive.expired() || !drive_) return;
     space_.settle_waiting(drive_->will_free_space());
-  });
-}
-
-void Runner::Impl::sample_progress() {
-  progress_ = loop_.after(kProgressEvery, [this] {
-    for (auto& [id, job] : jobs_) {
-      if (job.write) {
-        recorder_->record(journal::DumpProgress{job.image, job.write->bytes(), {}, {}});
-        continue;
-      }
-      if (!job.dump) continue;
-      const uint64_t bytes = job.dump->bytes();
-      const auto* meter = job.dump->meter();
-      journal::DumpProgress progress{job.image, bytes, {}, {}};
-      if (meter == nullptr) {
-        progress.waits_for = "the client's answer";
-      } else {
-        progress.joints.push_back(joint_of("receive", *meter));
-        if (bytes == sampled_[id]) {
-          progress.waits_for =
-              meter->state() == flow::FlowState::blocked ? "the holding disk or volume" : "the client";
-        }
-      }
-      sampled_[id] = bytes;
-      recorder_->record(progress);
-    }
-    settle_waiting();
-    sample_progress();
   });
 }
 

@@ -66,14 +66,20 @@ void Runner::Impl::start_dump(const StartDump& command) {
   request.index_form = {config_.globals.compress_index, config_.globals.sort_index};
   request.max_messages = kMaxMessages;
   job.dump = std::make_unique<dump::Dump>(loop_, connector_, std::move(request), *target);
+  job.judgement.reset();
+  job.watch = std::make_unique<PathWatch>(path_of(*job.disk, command.to));
+  job.told_verdict.clear();
   job.dump->start([this, id](dump::DumpOutcome outcome) { dump_ended(id, std::move(outcome)); });
 }
 
 void Runner::Impl::dump_ended(JobId id, dump::DumpOutcome outcome) {
   JobInfo& job = jobs_.at(id);
+  // A dump too short for a sample gets its one now.
+  if (job.dump && !job.dump->meters().empty()) sample_dump(job);
+  job.watch.reset();
+  job.judgement.reset();
   // The dump may be what called us.
   auto spent = std::make_shared<std::unique_ptr<dump::Dump>>(std::move(job.dump));
-  sampled_.erase(id);
   if (outcome.result.has_value()) {
     dump_good(id, job, outcome);
   } else {

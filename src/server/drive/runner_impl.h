@@ -19,6 +19,7 @@
 #include "server/drive/holding_target.h"
 #include "server/drive/image_write.h"
 #include "server/drive/night.h"
+#include "server/drive/path_watch.h"
 #include "server/drive/recorder.h"
 #include "server/drive/runner.h"
 #include "server/drive/volume_station.h"
@@ -51,6 +52,12 @@ struct JobInfo {
   std::unique_ptr<dump::Dump> dump;
   std::unique_ptr<ImageWrite> write;
   std::unique_ptr<loop::Timer> timer;
+
+  // While it is dumped or written: what its meters say, and what was last told of them.
+  std::unique_ptr<PathWatch> watch;
+  std::optional<flow::Judgement> judgement;  // of this moment; also while it waits
+  std::string told_verdict;
+  base::Instant told_at;
 };
 
 class Runner::Impl : public VolumeDesk {
@@ -97,6 +104,11 @@ class Runner::Impl : public VolumeDesk {
   volume::PartOptions parts_of(const JobInfo& job) const;
   void settle_waiting();
   void sample_progress();
+  void sample_dump(JobInfo& job);
+  void sample_write(JobInfo& job);
+  void tell_verdict(JobInfo& job);
+  void tell_wait(JobInfo& job, Wait why);
+  void tell_run_verdict();
   void finish();
 
   loop::Loop& loop_;
@@ -126,7 +138,8 @@ class Runner::Impl : public VolumeDesk {
 
   base::Instant began_;
   std::unique_ptr<loop::Timer> progress_;
-  std::map<JobId, uint64_t> sampled_;
+  std::string told_run_verdict_;
+  base::Instant told_run_at_;
   std::move_only_function<void(int)> done_;
   base::Alive alive_;
 };

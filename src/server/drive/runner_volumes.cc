@@ -23,6 +23,9 @@ void Runner::Impl::write_image(JobId id) {
       journal::ImageWriteStarted{job.image, config_.first_storage().name, config_.first_storage().tapepool});
   job.write =
       std::make_unique<ImageWrite>(loop_, *this, id, job.file, job.header, parts_of(job), station_->lane());
+  job.judgement.reset();
+  job.watch = std::make_unique<PathWatch>(PathShape{.from_holding = true, .to_volume = true});
+  job.told_verdict.clear();
   job.write->start(station_->current(),
                    [this, id](WriteOutcome outcome) { write_ended(id, std::move(outcome)); });
 }
@@ -46,6 +49,8 @@ void Runner::Impl::part_ended(JobId id, const volume::PartResult& part) {
 
 void Runner::Impl::write_ended(JobId id, WriteOutcome outcome) {
   JobInfo& job = jobs_.at(id);
+  job.watch.reset();
+  job.judgement.reset();
   auto spent = std::make_shared<std::unique_ptr<ImageWrite>>(std::move(job.write));
   loop_.post([spent] { spent->reset(); });
   const auto& storage = config_.first_storage();

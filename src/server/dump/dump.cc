@@ -60,7 +60,12 @@ class Dump::Impl {
   flow::Gate gate_;
   bool image_safe() const { return image_safe_; }
   uint64_t bytes() const { return data_pump_ ? data_pump_->meter().snapshot().bytes : 0; }
-  const flow::Meter* meter() const { return data_pump_ ? &data_pump_->meter() : nullptr; }
+  std::vector<const flow::Meter*> meters() const {
+    if (!data_pump_) return {};
+    return {&data_pump_->meter()};
+  }
+  const std::optional<ClientMeters>& client_meters() const { return client_meters_; }
+  int data_fd() const { return data_pump_ && !streams_.empty() ? streams_[kData]->native_fd() : -1; }
 
  private:
   int level() const { return request_.dle.levels.front().level; }
@@ -161,6 +166,11 @@ class Dump::Impl {
   }
 
   void message(std::string_view line, bool partial) {
+    // No sign of life: a client reports its meters while its archiver hangs.
+    if (const auto meter = wire::classify_mesg(line); meter.kind == wire::MesgLine::Kind::meter) {
+      if (auto read = wire::parse_meter(meter.text)) client_meters_ = {std::move(*read), loop_.clock().now()};
+      return;
+    }
     last_sign_of_life_ = loop_.clock().now();
     messages_.add(line, partial);
     if (messages_.header_complete() && !data_pump_ && !failing_) open_target();
@@ -339,6 +349,7 @@ class Dump::Impl {
   base::Instant last_sign_of_life_;
   uint64_t seen_bytes_ = 0;
   DumpOutcome outcome_;
+  std::optional<ClientMeters> client_meters_;
   std::optional<Error> stream_failure_;
   bool mesg_ended_ = false;
   bool data_ended_ = false;
@@ -373,6 +384,8 @@ void Dump::start(Done done) { impl_->start(std::move(done)); }
 bool Dump::image_safe() const { return impl_->image_safe(); }
 flow::Gate& Dump::gate() { return impl_->gate_; }
 uint64_t Dump::bytes() const { return impl_->bytes(); }
-const flow::Meter* Dump::meter() const { return impl_->meter(); }
+std::vector<const flow::Meter*> Dump::meters() const { return impl_->meters(); }
+const std::optional<ClientMeters>& Dump::client_meters() const { return impl_->client_meters(); }
+int Dump::data_fd() const { return impl_->data_fd(); }
 
 }  // namespace headrace::dump

@@ -30,6 +30,7 @@
 #include "wire/dle.h"
 #include "wire/dump_header.h"
 #include "wire/features.h"
+#include "wire/meter_line.h"
 #include "wire/sendbackup.h"
 
 namespace headrace::dump {
@@ -75,6 +76,11 @@ struct DumpOutcome {
   wire::DumpHeader header;            // complete when good
 };
 
+struct ClientMeters {
+  wire::MeterLine line;
+  base::Instant at;
+};
+
 class Dump {
  public:
   using Done = std::move_only_function<void(DumpOutcome)>;
@@ -91,8 +97,13 @@ class Dump {
   // Closing it stops DATA from being read; nothing times out meanwhile.
   flow::Gate& gate();
   uint64_t bytes() const;
-  // What the flow waits for; null before data flows.
-  const flow::Meter* meter() const;
+  // The joints of our side in the order of the path; empty before data flows. Valid until the dump is over.
+  std::vector<const flow::Meter*> meters() const;
+  // What a Headrace client last said of its side (wire/meter_line.h), and when it came; nullopt before, and
+  // of other clients always.
+  const std::optional<ClientMeters>& client_meters() const;
+  // The socket that the data comes through, for asking the kernel about it; -1 when there is none.
+  int data_fd() const;
 
  private:
   class Impl;

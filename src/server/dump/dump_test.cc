@@ -288,6 +288,33 @@ TEST_F(DumpTest, AClosedGateIsNoSilence) {
   EXPECT_EQ(target.bytes, "some");
 }
 
+TEST_F(DumpTest, TakesAHeadraceClientsMetersBesideItsMessages) {
+  FakeScript script;
+  script.describe()
+      .mesg(
+          "sendbackup: meter 1 at=7 joint=network_send:4,1,2,3,4,5,0,0,0,0,0,0,0,0\nsendbackup: meter 9 x\n")
+      .data("some");
+  client.scripts["/d"] = {script};
+  start();
+  run_until([&] { return outcome || (dump && dump->client_meters()); });
+  ASSERT_TRUE(dump && dump->client_meters());
+  EXPECT_EQ(dump->client_meters()->line.at_ms, 7U);
+  EXPECT_EQ(dump->client_meters()->line.joints.front().name, "network send");
+}
+
+TEST_F(DumpTest, MetersAreNoMessages) {
+  FakeScript script;
+  script.describe()
+      .mesg("sendbackup: meter 1 at=7\n")
+      .data("some")
+      .mesg("sendbackup: meter 9 of the future\n");
+  script.index("/\n").end(kToData).end(kToIndex).close_with("some").end(kToMesg);
+  const auto result = run(script);
+  ASSERT_TRUE(result.result) << result.result.error().what();
+  EXPECT_FALSE(result.strange);
+  for (const auto& line : result.messages) EXPECT_EQ(line.find("meter"), std::string::npos) << line;
+}
+
 TEST_F(DumpTest, ATargetThatWaitsIsNoSilence) {
   request.data_timeout = 30ms;
   target.stalled = true;

@@ -60,8 +60,41 @@ void add_movement(Json& out, const DumpState& dump, int64_t now_us) {
                       {"bytes", joint.bytes},
                       {"starved_ms", joint.starved_ms},
                       {"blocked_ms", joint.blocked_ms},
-                      {"gated_ms", joint.gated_ms}});
+                      {"gated_ms", joint.gated_ms},
+                      {"throttled_ms", joint.throttled_ms},
+                      {"busy_ms", joint.busy_ms},
+                      {"fill_ms", joint.fill_ms}});
   if (!joints.empty()) out["joints"] = std::move(joints);
+  Json tcp = Json::array();
+  for (const auto& end : dump.tcp)
+    tcp.push_back({{"end", end.end},
+                   {"busy_ms", end.busy_ms},
+                   {"rwnd_limited_ms", end.rwnd_limited_ms},
+                   {"sndbuf_limited_ms", end.sndbuf_limited_ms},
+                   {"retransmits", end.retransmits},
+                   {"segments", end.segments},
+                   {"out_of_order", end.out_of_order},
+                   {"rtt_us", end.rtt_us}});
+  if (!tcp.empty()) out["tcp"] = std::move(tcp);
+}
+
+// The verdict in force, if any, and all of them over time.
+void add_verdicts(Json& out, const journal::VerdictSpans& verdicts) {
+  const auto span_of = [](const journal::VerdictSpan& span) {
+    Json it = {{"verdict", span.verdict},
+               {"confidence", span.confidence},
+               {"evidence", span.evidence},
+               {"since", span.from_us / 1'000'000},
+               {"seconds", span.seconds()},
+               {"first_bytes_per_second", span.first_rate},
+               {"last_bytes_per_second", span.last_rate}};
+    if (!span.phase.empty()) it["while"] = span.phase;
+    return it;
+  };
+  if (const auto* current = verdicts.current()) out["verdict"] = span_of(*current);
+  if (verdicts.spans().empty()) return;
+  out["verdicts"] = Json::array();
+  for (const auto& span : verdicts.spans()) out["verdicts"].push_back(span_of(span));
 }
 
 Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
@@ -83,6 +116,7 @@ Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
   out["estimated"] = {{"native_kib", dump.est_native_kib}, {"stored_kib", dump.est_stored_kib}};
   const bool moves = dump.phase == journal::Phase::dumping || dump.phase == journal::Phase::writing;
   if (moves && life == Life::running) add_movement(out, dump, now_us);
+  add_verdicts(out, dump.verdicts);
   if (dump.dumped || dump.flush) {
     out["native_kib"] = dump.native_kib;
     out["stored_kib"] = dump.stored_kib;
@@ -146,6 +180,7 @@ Json facts_of(const RunState& state, Life life, int64_t now_us) {
   out["elapsed_seconds"] = state.elapsed_seconds();
   out["planned"] = state.planned;
   out["exit_status"] = life == Life::running ? Json() : Json(status_bits_of(state));
+  add_verdicts(out, state.verdicts);
   const auto sums = sums_of(state, life);
   out["sums"] = {{"all", sum_of(sums.all)},         {"estimating", sum_of(sums.estimating)},
                  {"waiting", sum_of(sums.waiting)}, {"dumping", sum_of(sums.dumping)},

@@ -88,6 +88,7 @@ const std::vector<Step> kMidnight = {
     {2.2, ImageWriteStarted{kOld, "vtapes", "daily"}},
     {2.2, DumpStarted{kSrv, 1, Destination::holding, "/hold/20261123005515/wolke._srv.0"}},
     {2.2, Waiting{kHome, "another dump of its host to end (maxdumps)"}},
+    {2.2, Verdict{kHome, "scheduled", 1, "waits for another dump of its host to end (maxdumps)", 0}},
     {2.2, DumpStarted{kMail, 1, Destination::holding, "/hold/x"}},
     {2.2, DumpStarted{kOdd, 1, Destination::holding, "/hold/y"}},
     {2.2, DumpStarted{kRoot, 1, Destination::holding, "/hold/z"}},
@@ -119,6 +120,20 @@ const std::vector<Step> kMidnight = {
     {10.0, DumpProgress{.image = kMail, .bytes = 300 * base::kMiB}},
     {20.0, DumpProgress{.image = kMail, .bytes = 300 * base::kMiB, .waits_for = "the client"}},
     {20.0, DumpProgress{.image = kOdd, .bytes = 4 * base::kMiB}},
+    {3.2, Verdict{kSrv, "network", 0.91,
+                  "the client had data waiting 97 % of the time, the server waited for it 96 %; TCP: 34 "
+                  "retransmitted, round trip 12.5 ms",
+                  110 * base::kMiB}},
+    {3.2, RunVerdict{"network", 0.6, "2 of 3 that move: the client had data waiting 97 % of the time",
+                     150 * base::kMiB}},
+    {8.2, Verdict{kMail, "source", 0.97,
+                  "tar gave nothing 99 % of the time and used 1 % of a processor: it waits for its disk", 0}},
+    {9.0, Verdict{kSrv, "holding disk", 0.9,
+                  "the holding disk would not take more 95 % of the time; the client had data waiting 97 %",
+                  80 * base::kMiB}},
+    {19.0, Verdict{kSrv, "holding disk", 0.9,
+                   "the holding disk would not take more 96 % of the time; the client had data waiting 97 %",
+                   12 * base::kMiB}},
     {20.0, DumpProgress{.image = kSrv, .bytes = 1200 * base::kMiB}},
 };
 const std::vector<Step> kMorning = {

@@ -8,6 +8,7 @@
 #include "server/observe/changes.h"
 #include "server/observe/figures.h"
 #include "server/observe/text.h"
+#include "server/observe/verdict_text.h"
 
 namespace headrace::observe {
 namespace {
@@ -214,6 +215,8 @@ struct ToLine {
     return fmt::format("{}: resumed", dle_name({e.host, e.disk, {}, 0}));
   }
   Line operator()(const journal::LimitChanged& e) const { return limit_sentence(e); }
+  Line operator()(const journal::Verdict&) const { return std::nullopt; }
+  Line operator()(const journal::RunVerdict&) const { return std::nullopt; }
   Line operator()(const journal::Unknown&) const { return std::nullopt; }
 };
 
@@ -235,13 +238,26 @@ std::vector<std::string> progress_screen(const RunState& state, int64_t now_us, 
                   state.planned || state.run.kind == journal::RunKind::flush ? "" : "  planning"));
   totals(state, now_us, bar_width, lines);
   lines.push_back(counts(state));
+  if (const auto* verdict = state.verdicts.current(); verdict != nullptr && verdict->verdict != "none")
+    lines.push_back("in the way: " + verdict_sentence(*verdict));
   lines.emplace_back();
 
   // What moves is shown first, then trouble, then what waits, as far as there is room.
   std::vector<std::string> rows;
-  for (const auto& dump : state.dumps)
-    if (dump.phase == Phase::dumping || dump.phase == Phase::writing)
-      rows.push_back(active_line(dump, now_us, name_width, bar_width / 2));
+  const auto active = std::ranges::count_if(state.dumps, [](const DumpState& dump) {
+    return dump.phase == Phase::dumping || dump.phase == Phase::writing;
+  });
+  const bool explained = lines.size() + 2 * static_cast<size_t>(active) <= height;
+  for (const auto& dump : state.dumps) {
+    if (dump.phase != Phase::dumping && dump.phase != Phase::writing) continue;
+    rows.push_back(active_line(dump, now_us, name_width, bar_width / 2));
+    const auto* verdict = dump.verdicts.current();
+    if (verdict == nullptr) continue;
+    if (explained)
+      rows.push_back("    " + verdict_sentence(*verdict));
+    else
+      rows.back() += "  " + verdict_words(*verdict);
+  }
   for (const auto& dump : state.dumps)
     if (auto line = trouble_line(dump, name_width); !line.empty()) rows.push_back(std::move(line));
   for (const auto& dump : state.dumps)

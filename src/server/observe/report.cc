@@ -12,6 +12,7 @@
 #include "server/observe/dump_summary.h"
 #include "server/observe/facts.h"
 #include "server/observe/text.h"
+#include "server/observe/verdict_text.h"
 
 namespace headrace::observe {
 namespace {
@@ -301,6 +302,7 @@ std::string report_text(const RunState& state, const ReportOptions& options) {
   section("STRANGE DUMP SUMMARY", strange_summary(state));
   section("STATISTICS", statistics_text(state));
   section("USAGE BY TAPE", usage_by_tape(state, options));
+  section("WHERE THE TIME WENT", where_the_time_went(state));
   section("FAILED DUMP DETAILS", failed_details(state));
   section("STRANGE DUMP DETAILS", strange_details(state));
   section("NOTES", notes(state));

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "server/observe/changes.h"
 #include "server/observe/text.h"
+#include "server/observe/verdict_text.h"
 
 namespace headrace::observe {
 namespace {
@@ -246,6 +247,7 @@ std::string status_text(const RunState& state, const StatusOptions& options) {
     if (!text.empty()) out += "\n" + text;
   };
   block(dump_lines(state, options));
+  if (options.life == Life::running) block(in_the_way(state));
   block(summary(state, options.life));
   block(volume_lines(state, options.life));
   if (options.life == Life::running) block(changes_text(state));
