@@ -440,11 +440,15 @@ TEST_F(DatagramRequesterTest, ARepeatedReplyIsAcknowledgedEvenAfterTheEnd) {
   EXPECT_EQ(take(), Texts{"0 0 ACK"});
   answer(PacketType::rep, "reply");
   EXPECT_EQ(take(), Texts{"0 0 ACK"});
+  answer(PacketType::rep, "another");
+  EXPECT_EQ(take(), Texts{});
   requester.reset();
   EXPECT_EQ(hub_->conversations(), 0U);
   loop_.advance(seconds(40));
   answer(PacketType::rep, "reply");
   EXPECT_EQ(take(), Texts{"40 0 ACK"});
+  answer(PacketType::rep, "of a service that a late copy of the request has started");
+  EXPECT_EQ(take(), Texts{}) << "it must not go on";
   loop_.advance(seconds(100));
   answer(PacketType::rep, "reply");
   EXPECT_EQ(take(), Texts{}) << "forgotten by then";

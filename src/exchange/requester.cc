@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/alive.h"
@@ -104,8 +105,12 @@ class Requester::Impl {
 
   void reply(std::string body) {
     // A repeated REP means that our ACK was lost; without another one the responder gives the service up.
+    // Another REP than we took, or one that comes when nobody waits any more, is of a service that must not
+    // go on: a late copy of the request has started it.
+    if (state_ == State::done && body != taken_) return;
     auto acknowledged = conversation_->send({PacketType::ack, {}});
     if (state_ == State::done) return;
+    taken_ = body;
     if (!acknowledged) return end(std::unexpected(std::move(acknowledged).error()));
     end(std::move(body));
   }
@@ -150,6 +155,7 @@ class Requester::Impl {
   std::unique_ptr<auth::Conversation> conversation_;
   std::string body_;
   RequestTimes times_;
+  std::optional<std::string> taken_;  // the reply
   Partial partial_;
   Done done_;
   State state_ = State::idle;

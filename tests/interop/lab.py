@@ -359,10 +359,11 @@ client-port "{PORT}"
         self.listening[host] = child
         return child
 
-    def start_bad_network(self, seed):
+    def start_bad_network(self, seed, late):
         """From now on UDP packets are lost, doubled, late and out of order (udp_proxy.py)."""
         log = self.path("out/network.log")
-        child = self.start([sys.executable, os.path.join(TREE, "tests/interop/udp_proxy.py"), seed, log], log="out/proxy.log")
+        child = self.start([sys.executable, os.path.join(TREE, "tests/interop/udp_proxy.py"), seed, log,
+                            *(["--late"] if late else [])], log="out/proxy.log")
         wait_for(lambda: child.poll() is not None or self.read(log).startswith("ready"), "the bad network")
         expect(child.poll() is None, "the bad network ended: " + self.read("out/proxy.log"))
 

@@ -199,7 +199,7 @@ class Row:
         lab.add_disk(SMALL, lab.path("other disk"), 'exclude "*.tmp"\nexclude list optional ".exclude"')
         lab.up()
         if self.bad_network is not None:
-            lab.start_bad_network(self.bad_network)
+            lab.start_bad_network(self.bad_network, late=lab.client == "headrace")
         lab.start_client()
         self.say("up")
         self.check()

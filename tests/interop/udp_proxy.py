@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A bad network for Amanda's UDP packets: some are lost, some come twice, late or in another order.
 
-  udp_proxy.py SEED LOG
+  udp_proxy.py SEED LOG [--late]
 
 Started by the lab in its namespaces. Packets from or to port 10080 take a route through a TUN device that
 this program holds; it reads each one and writes it back, or not, or later. All keep their addresses, and
-TCP goes its own way. No packet is lost more than twice, however often it is sent again (Amanda sends the very
+TCP goes its own way. With --late some come after their own repetition; the real amandad may have ended by
+then and starts the dump again, so that is for ours alone. No packet is lost more than twice, however often it is sent again (Amanda sends the very
 same bytes), so who is patient succeeds. Writes a line for each packet to LOG, and "ready" first.
 """
 import fcntl
@@ -57,8 +58,9 @@ def describe(packet):
 
 
 class Network:
-    def __init__(self, seed):
+    def __init__(self, seed, late):
         self.random = random.Random(seed)
+        self.late = late
         self.times = {}      # payload and direction: how often it was sent
         self.under_way = []  # (when, number, packet)
         self.number = 0
@@ -74,7 +76,7 @@ class Network:
         copies = 2 if self.random.random() < TWICE else 1
         words = []
         for _ in range(copies):
-            late = self.random.random() < LATE
+            late = self.random.random() < self.late
             delay = self.random.uniform(*LATE_DELAY) if late else self.random.uniform(0, USUAL_DELAY)
             heapq.heappush(self.under_way, (now + delay, self.number, packet))
             self.number += 1
@@ -90,7 +92,7 @@ class Network:
 
 
 def main():
-    network = Network(int(sys.argv[1]))
+    network = Network(int(sys.argv[1]), LATE if "--late" in sys.argv else 0)
     device = open_device()
     with open(sys.argv[2], "w", encoding="utf-8", buffering=1) as log:
         print("ready", file=log)

@@ -15,6 +15,9 @@ using wire::Datagram;
 using wire::Packet;
 using wire::PacketType;
 
+// Replies can be long; it is enough to know one again.
+static size_t hash_of(const std::string& body) { return std::hash<std::string>()(body); }
+
 struct DatagramHub::Talk {
   Key key;
   // Where its packets go; the first of `addresses` until one has answered.
@@ -29,7 +32,7 @@ struct DatagramHub::Talk {
   std::optional<PacketType> last_sent;
   std::string refusal;  // the datagram of the NAK sent, if one was
   bool acknowledged = false;
-  bool got_reply = false;
+  std::optional<size_t> reply_hash;           // of an initiator: what the first REP said
   std::shared_ptr<MakeCarrier> make_carrier;  // shared with all that are reached alike
   std::unique_ptr<Carrier> carrier;
 };
@@ -201,7 +204,9 @@ bool DatagramHub::repeat_end(const Key& key, const Datagram& datagram, const loo
           return address.same_host(from) && address.port() == from.port();
         });
     if (!is_peer) return false;
-    if (datagram.packet.type == ended.about && !ended.answer.empty()) {
+    const bool is_about = datagram.packet.type == ended.about &&
+                          (!ended.about_hash || *ended.about_hash == hash_of(datagram.packet.body));
+    if (is_about && !ended.answer.empty()) {
       (void)socket_->send(ended.answer, from, to).has_value();  // lost, it will be asked for again
     }
     return true;
@@ -213,7 +218,7 @@ void DatagramHub::add(Talk& talk, Packet packet) {
   // Who sends so many copies will send another.
   if (talk.arrived.size() >= kMaxWaitingDatagrams) return;
   if (packet.type == PacketType::ack && talk.last_sent == PacketType::rep) talk.acknowledged = true;
-  if (packet.type == PacketType::rep) talk.got_reply = true;
+  if (packet.type == PacketType::rep && !talk.reply_hash) talk.reply_hash = hash_of(packet.body);
   talk.arrived.push_back(std::move(packet));
   deliver(talk);
 }
@@ -272,16 +277,17 @@ void DatagramHub::end(Talk& talk) {
   const auto until = loop_.clock().now() + kRemember;
   if (end_ == End::responder) {
     if (!talk.refusal.empty()) {
-      remember(refused_, talk.key, {until, PacketType::req, std::move(talk.refusal), {}});
+      remember(refused_, talk.key, {until, PacketType::req, {}, std::move(talk.refusal), {}});
     } else if (talk.acknowledged) {
-      remember(served_, talk.key, {until, PacketType::req, {}, {}});
+      remember(served_, talk.key, {until, PacketType::req, {}, {}, {}});
     }
     const auto of_host = of_host_.find(talk.key.host);
     if (--of_host->second == 0) of_host_.erase(of_host);
-  } else if (talk.got_reply) {
+  } else if (talk.reply_hash) {
     auto ack = wire::encode_datagram({{PacketType::ack, {}}, talk.key.handle, talk.key.sequence});
     if (ack)
-      remember(served_, talk.key, {until, PacketType::rep, std::move(*ack), std::move(talk.addresses)});
+      remember(served_, talk.key,
+               {until, PacketType::rep, talk.reply_hash, std::move(*ack), std::move(talk.addresses)});
   }
   talks_.erase(talks_.find(talk.key));
 }

@@ -5,7 +5,7 @@
 //
 // A conversation that has ended is remembered for kRemember, since its datagrams may still be on their way: a
 // REQ that was refused is refused again in the same words, one that was served to the end does not start the
-// service anew, and a REP whose ACK was lost gets another.
+// service anew, and a REP whose ACK was lost gets another; one that says something else does not.
 //
 // Bounds: kMaxDatagramConversations, kMaxConversationsOfHost with one address, kMaxWaitingDatagrams in each
 // that were not yet delivered, kMaxRemembered ends of either kind.
@@ -85,6 +85,7 @@ class DatagramHub : public Arrivals, public std::enable_shared_from_this<Datagra
   struct Ended {
     base::Instant until;
     wire::PacketType about;
+    std::optional<size_t> about_hash;  // only of what says the same; absent: whatever it says
     std::string answer;
     std::vector<loop::Address> addresses;
   };
