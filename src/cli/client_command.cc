@@ -293,7 +293,7 @@ Result<> begin(Server& server, const ClientOptions& options, const std::vector<s
     }
     return {};
   }
-  if (auths.front() == "local" || auths.front() == "ssh") {
+  if (auths.front() == "local") {
     server.end_when_idle();
     return server.serve_pipes(auths.front());
   }

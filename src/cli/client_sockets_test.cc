@@ -37,7 +37,7 @@ TEST(ClientSockets, WhatIsNoPlaceIsSaid) {
   EXPECT_EQ(places(":700", {"local"}),
             Texts{"auth local listens nowhere: it is spoken on standard input and output"});
   EXPECT_EQ(served_auth("krb5").error().what(),
-            "auth \"krb5\" cannot be served; bsdtcp, bsd, bsdudp, ssh, local can");
+            "auth \"krb5\" cannot be served; bsdtcp, bsd, bsdudp, local can");
 }
 
 TEST(ClientSockets, TwoUdpAuthsNeedTwoPorts) {
