@@ -229,6 +229,21 @@ TEST_F(DatagramResponderTest, ADuplicateRequestGetsWhatItMissedInEachState) {
   EXPECT_EQ(judge_.asked.size(), 2U);
 }
 
+TEST_F(DatagramResponderTest, IsIdleWhenNothingIsServedThoughTheSocketStays) {
+  int idle = 0;
+  responder_.on_idle([&] { ++idle; });
+  send(PacketType::req, request("noop"), 1);
+  send(PacketType::req, request("noop"), 2);
+  for (Told* told : services_) {
+    told->call.reply("reply");
+    told->call.finished();
+  }
+  send(PacketType::ack, "", 1);
+  EXPECT_EQ(idle, 0);
+  send(PacketType::ack, "", 2);
+  EXPECT_EQ(idle, 1);
+}
+
 TEST_F(DatagramResponderTest, TheReplyIsRepeatedUntilItIsAcknowledged) {
   send(PacketType::req, request("noop"));
   service().call.reply("reply");
