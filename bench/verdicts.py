@@ -13,14 +13,15 @@ Client and server stand in network namespaces of their own, joined by a veth. Wh
   volume        likewise the vtapes: a direct dump, an image that goes from holding disk to volume
   throttled     headrace pause; headrace limit --rate
   scheduled     maxdumps 1, inparallel 1: the dump whose turn has not come
-  none          source and network hold the dump up by turns, each about half of the time
+  none          source and network hold the dump up by turns, each about half of the time, in turns of a second
+The whole rig runs at a higher priority than whatever else the machine does (nice -15).
 All limits but the last vary at random (seeded by the trial's number) within about a factor of 20. The other parts of
-the path are free, and much faster than the limit. A trial is one dump; some runs play two at once, with different
-limits. The verdict that counts is the one in force `STEADY` seconds after the dump began (what `headrace status` shows at that
+the path are free, and much faster than the limit. A trial is one dump; some runs play two or three at once, in
+part with different limits. The verdict that counts is the one in force `STEADY` seconds after its first sample (what `headrace status` shows at that
 moment); then the run is ended. The client is Headrace or the real amandad of Amanda 3.5.1.
 
 Trials are appended to bench/results/verdicts.jsonl, so that the bench can be stopped and taken up again.
-HEADRACE names the program (default build/release/headrace). Needs root, 4 GB of memory, and Debian's Amanda.
+HEADRACE names the program (default build/release/headrace). Needs root, 2.5 GB of memory, and Debian's Amanda.
 """
 import argparse
 import collections
@@ -41,9 +42,10 @@ from lab import CLIENT, CLIENT_ADDRESS, CONF, SERVER_ADDRESS, Failure, expect, w
 
 RESULTS = os.path.join(HERE, "results/verdicts.jsonl")
 PAGE = os.path.join(HERE, "results/verdicts.md")
-STEADY = 5.0
-TREE_MB = 450
-CGROUP = "/sys/fs/cgroup/blkio/headrace-verdicts"
+STEADY = 4.5
+TREE_MB = 200
+DISKS = (1, 2, 3)
+CGROUP = "/sys/fs/cgroup/blkio/headrace-verdicts"  # and the number of the lane
 CLASSES = ["source", "client cpu", "network", "server cpu", "holding disk", "volume", "throttled", "scheduled", "none"]
 
 # Programs of the rig, run by the client or the server: one file, by its mode.
@@ -100,24 +102,27 @@ class Rig(labs.Lab):
         self.in_client = True
         try:
             # The listener is waited for from the server's side.
-            waits, self.wait_for_listener = self.wait_for_listener, lambda child, address: None
+            waits, self.wait_for_listener = self.wait_for_listener, lambda child, address, auth: None
             child = super().start_client(host)
             self.wait_for_listener = waits
         finally:
             self.in_client = False
-        self.wait_for_listener(child, CLIENT_ADDRESS)
+        self.wait_for_listener(child, CLIENT_ADDRESS, self.auth)
         return child
 
     def prepare(self):
         os.makedirs(self.path("images"))
         self.write(self.path("bin/helper"), HELPER)
         os.chmod(self.path("bin/helper"), 0o755)
-        for disk in (1, 2):
+        for disk in DISKS:
             folder = self.path(f"tree/disk{disk}")
             os.makedirs(folder)
-            for number in range(TREE_MB // 50):
-                with open(f"{folder}/file{number}", "wb") as file:
-                    file.write(os.urandom(50_000_000))
+            if disk > 1:
+                sh(f"mount --bind {self.path('tree/disk1')} {folder}")
+            else:
+                for number in range(TREE_MB // 10):
+                    with open(f"{folder}/file{number}", "wb") as file:
+                        file.write(os.urandom(10_000_000))
             self.add_disk(f"/disk{disk}", folder, f"lab{disk}")
         self.up()
         self.network()
@@ -128,7 +133,8 @@ class Rig(labs.Lab):
     def network(self):
         for address in (SERVER_ADDRESS, CLIENT_ADDRESS):
             sh(f"ip address del {address}/32 dev lo")
-        sh("ip netns add client", "ip link add v0 type veth peer name v1 netns client",
+        os.makedirs("/run/netns", exist_ok=True)
+        sh("mount -t tmpfs netns /run/netns", "ip netns add client", "ip link add v0 type veth peer name v1 netns client",
            f"ip address add {SERVER_ADDRESS}/24 dev v0", "ip link set v0 up", "ip -n client link set lo up",
            f"ip -n client address add {CLIENT_ADDRESS}/24 dev v1", "ip -n client link set v1 up")
 
@@ -138,7 +144,7 @@ class Rig(labs.Lab):
         wrapper = self.path("bin/tar-wrapper")
         self.write(wrapper, f"""#!/bin/bash
 real={self.path("bin/real-tar")}
-for disk in disk1 disk2; do
+for disk in disk1 disk2 disk3; do
   if [[ "$*" == *--create* && "$*" != *" /dev/null "* && "$*" == *"/$disk"* ]]; then
     read -r kind words <{self.path("tree")}/mode-$disk
     case $kind in
@@ -155,7 +161,7 @@ exec -a "$0" "$real" "$@"
     def slow_device(self, name):
         image = self.path("images", name)
         with open(image, "wb") as file:
-            file.truncate(900_000_000)
+            file.truncate(700_000_000)
         sh(f"mkfs.ext4 -q -O ^has_journal {image}")
         loop = subprocess.run(["losetup", "-f", "--show", image], check=True, capture_output=True, text=True).stdout.strip()
         os.makedirs(self.path("slow", name))
@@ -201,14 +207,14 @@ def make_run(number, only=None):
         run["client"] = "amanda"
 
     def source():
-        rate = log_uniform(rng, 2e6, 40e6)
+        rate = log_uniform(rng, 2e6, 30e6)
         on, off = rng.choice([(1, 0), (1, 0), (0.1, 0.2), (0.3, 0.3)])
         return {"truth": "source", "how": f"token bucket, {rate * on / (on + off) / 1e6:.1f} MB/s" + (f", bursts of {on} s" if off else ""),
                 "mode": f"bucket {rate:.0f} {on} {off}"}
 
     def client_cpu():
         how = rng.choice(["filter", "filter", "filter", "tar", "gzip"])
-        ns = int(log_uniform(rng, 20_000, 400_000))
+        ns = int(log_uniform(rng, 36_000, 400_000))
         if how == "tar":
             return {"truth": "client cpu", "how": f"the archiver computes, {1.024e3 / ns:.3f} GB/s at most", "mode": f"tarburn {ns}"}
         if how == "gzip":
@@ -217,19 +223,19 @@ def make_run(number, only=None):
                 "lines": "compress client custom", "burn": ns}
 
     if kind == "source":
-        run["disks"] = [source()]
+        run["disks"] = [source() for _ in range(rng.choice([1, 2, 3]))]
     elif kind == "client cpu":
         run["disks"] = [client_cpu()]
     elif kind == "mixed":
-        run["disks"] = [source(), client_cpu()]
+        run["disks"] = [source(), client_cpu(), source()]
     elif kind == "network":
-        run["net"] = log_uniform(rng, 2e6, 40e6)
-        run["disks"] = [{"truth": "network", "how": f"tbf {run['net'] / 1e6:.1f} MB/s"} for _ in range(rng.choice([1, 2]))]
+        run["net"] = log_uniform(rng, 2e6, 30e6)
+        run["disks"] = [{"truth": "network", "how": f"tbf {run['net'] / 1e6:.1f} MB/s"} for _ in range(rng.choice([1, 2, 3]))]
     elif kind == "holding disk":
-        run["holding"] = log_uniform(rng, 2e6, 40e6)
-        run["disks"] = [{"truth": "holding disk", "how": f"blkio {run['holding'] / 1e6:.1f} MB/s"} for _ in range(rng.choice([1, 2]))]
+        run["holding"] = log_uniform(rng, 2e6, 30e6)
+        run["disks"] = [{"truth": "holding disk", "how": f"blkio {run['holding'] / 1e6:.1f} MB/s"} for _ in range(rng.choice([1, 2, 3]))]
     elif kind == "volume":
-        run["vtapes"] = log_uniform(rng, 2e6, 40e6)
+        run["vtapes"] = log_uniform(rng, 2e6, 30e6)
         direct = rng.random() < 0.5
         run["disks"] = [{"truth": "volume", "how": f"blkio {run['vtapes'] / 1e6:.1f} MB/s, " + ("direct" if direct else "from holding disk"),
                          "lines": "holdingdisk never" if direct else "", "phase": "dump" if direct else "write"}]
@@ -243,16 +249,18 @@ def make_run(number, only=None):
             run["disks"] = [{"truth": "throttled", "how": f"headrace limit --rate, {rate / 1e6:.1f} MB/s", "control": f"limit {rate:.0f}"}]
     elif kind == "scheduled":
         run.update(rng.choice([{"maxdumps": 1}, {"inparallel": 1}]))
-        run["disks"] = [source(), {"truth": "scheduled", "how": "maxdumps 1" if run["maxdumps"] == 1 else "inparallel 1"}]
+        # Which of them begins is the server's choice; the others wait for it.
+        run["disks"] = [source() for _ in DISKS]
     elif kind == "server cpu":
-        ns = int(log_uniform(rng, 20_000, 400_000))
+        ns = int(log_uniform(rng, 36_000, 400_000))
         run["disks"] = [{"truth": "server cpu", "how": f"a filter computes, {1.024e6 / ns:.1f} MB/s at most",
                          "lines": "compress server custom", "burn": ns}]
     elif kind == "none":
-        run["net"] = log_uniform(rng, 15e6, 40e6)
+        run["net"] = log_uniform(rng, 15e6, 30e6)
         on = rng.uniform(0.9, 1.1)
-        run["disks"] = [{"truth": "none", "how": f"tbf {run['net'] / 1e6:.1f} MB/s, source on {on:.2f} s, off {on:.2f} s",
-                         "mode": f"bucket 0 {on:.2f} {on:.2f}"}]
+        off = on * 0.85  # what is under way when the source stops goes on for a while
+        run["disks"] = [{"truth": "none", "how": f"tbf {run['net'] / 1e6:.1f} MB/s, source on {on:.2f} s, off {off:.2f} s",
+                         "mode": f"bucket 0 {on:.2f} {off:.2f}"}]
     return run
 
 
@@ -283,7 +291,7 @@ def configure(rig, run):
             lines += f'\n    {side}-custom-compress "{filter_path}"'
         types += f"define dumptype lab{number} {{\n    lab\n    {lines}\n}}\n"
         rig.disks.append((CLIENT, f"/disk{number}", rig.path(f"tree/disk{number}"), f"lab{number}"))
-    for number in (1, 2):
+    for number in DISKS:
         mode = run["disks"][number - 1].get("mode", "") if number <= len(run["disks"]) else ""
         rig.write(rig.path(f"tree/mode-disk{number}"), mode + "\n")
     rig.write_config()
@@ -317,8 +325,9 @@ def events_of(rig):
 
 
 def begun(events, disk, phase):
-    kind = "image-write-started" if phase == "write" else "dump-started"
-    return any(event["type"] == kind and event.get("disk") == disk for event in events)
+    if phase == "write":
+        return any(event["type"] == "image-write-started" and event["disk"] == disk for event in events)
+    return any(event["type"] == "dump-progress" and event["disk"] == disk and event["joints"] for event in events)
 
 
 def control(rig, disk, words):
@@ -342,8 +351,14 @@ def play(rig, run):
         server = subprocess.Popen([rig.path("bin/headrace"), "dump", CONF], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                   env=rig.environment("root"), preexec_fn=join_cgroup)
     try:
-        first = run["disks"][0]
-        wait_for(lambda: server.poll() is not None or begun(events_of(rig), "/disk1", first.get("phase")), "the dump to begin", 40)
+        names = [f"/disk{number}" for number in range(1, len(run["disks"]) + 1)]
+        enough = any if run["kind"] == "scheduled" else all
+
+        def flowing():
+            events = events_of(rig)
+            return server.poll() is not None or enough(begun(events, name, run["disks"][0].get("phase")) for name in names)
+
+        wait_for(flowing, "the dumps to flow", 40)
         for number, disk in enumerate(run["disks"], 1):
             if "control" in disk:
                 time.sleep(1)
@@ -357,15 +372,32 @@ def play(rig, run):
     trials = []
     for number, disk in enumerate(run["disks"], 1):
         name = f"/disk{number}"
+        if run["kind"] == "scheduled" and not begun(events, name, None):
+            disk = {"truth": "scheduled", "how": "maxdumps 1" if run["maxdumps"] == 1 else "inparallel 1"}
         said = [event for event in events if event["type"] == "verdict" and event["disk"] == name]
         last = said[-1] if said else {"verdict": "(nothing)", "confidence": 0, "evidence": "", "rate": 0}
         trials.append({"run": run["number"], "kind": run["kind"], "client": run["client"], "truth": disk["truth"], "how": disk["how"],
                        "said": last["verdict"], "confidence": round(last["confidence"], 3), "evidence": last["evidence"],
                        "rate": last["rate"]})
-    # The client sees its connection go, and ends its archiver.
-    wait_for(lambda: not subprocess.run(["pgrep", "-f", rig.path("bin/helper")], capture_output=True, check=False).stdout,
-             "the archiver to end", 20)
+    end_archivers(rig)
     return trials
+
+
+def end_archivers(rig):
+    """Headrace's client sees its connection go; Amanda's would go on to the end of its dump. All that runs here is ours."""
+    words = [rig.path("bin/helper"), rig.path("bin/real-tar"), "gzip --"] + (["amandad -auth"] if rig.client == "amanda" else [])
+
+    def left():
+        found = subprocess.run(["pgrep", "-f", "|".join(words)], capture_output=True, text=True, check=False).stdout.split()
+        if rig.client == "amanda":
+            for pid in found:
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        return found
+
+    wait_for(lambda: not left(), "the archivers to end", 20)
 
 
 def join_cgroup():
@@ -382,21 +414,26 @@ def load():
 
 
 def run_all(options):
+    global CGROUP
+    CGROUP += f"-{options.lane}"
     done = load()
     numbers = {trial["run"] for trial in done}
     ends = time.monotonic() + options.seconds
-    root = "/var/tmp/headrace-verdicts"
+    root = f"/var/tmp/headrace-verdicts-{options.lane}"
     os.makedirs(root, exist_ok=True)
-    sh(f"mount -t tmpfs -o size=4500m,mode=755 verdicts {root}")
+    sh(f"mount -t tmpfs -o size=2500m,mode=755 verdicts {root}")
+    os.setpriority(os.PRIO_PROCESS, 0, -15)
     played = 0
     with Rig(client="headrace", root=root, index=False, part_mb=0, length_mb=2000, chunk="1 GB") as rig:
         rig.devices = {}
         try:
             rig.prepare()
             number = 0
-            while len(done) < options.trials and time.monotonic() < ends:
+            while len(done) < options.trials and number < 10 * options.trials and time.monotonic() < ends:
                 run = make_run(number, options.only)
                 number += 1
+                if run["number"] % options.lanes != options.lane:
+                    continue
                 if run["number"] in numbers and not options.only or (options.skip and run["kind"] in options.skip):
                     continue
                 try:
@@ -473,6 +510,8 @@ def main():
     parser.add_argument("do", choices=["run", "report"])
     parser.add_argument("--seconds", type=float, default=230, help="starts no trial after that")
     parser.add_argument("--trials", type=int, default=240, help="trials wanted in all")
+    parser.add_argument("--lanes", type=int, default=1, help="how many of these are run side by side")
+    parser.add_argument("--lane", type=int, default=0, help="which of them this is, from 0")
     parser.add_argument("--only", help="plays one class, keeps nothing")
     parser.add_argument("--skip", action="append", help="leaves a class out")
     options = parser.parse_args()

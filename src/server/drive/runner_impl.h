@@ -57,6 +57,7 @@ struct JobInfo {
   std::unique_ptr<PathWatch> watch;
   std::optional<flow::Judgement> judgement;  // of this moment; also while it waits
   std::string told_verdict;
+  double told_confidence = 0;
   base::Instant told_at;
 };
 

@@ -10,6 +10,8 @@ namespace {
 constexpr auto kProgressEvery = std::chrono::seconds(1);
 // A verdict that stays is told again this often, so that its numbers and its rate do not grow old.
 constexpr auto kTellAgainAfter = std::chrono::seconds(10);
+// Or sooner, once it is so much surer: the first verdict of a dump rests on little.
+constexpr double kSurer = 0.1;
 
 }  // namespace
 
@@ -64,8 +66,10 @@ void Runner::Impl::tell_verdict(JobInfo& job) {
   job.judgement = flow::judge(*seen);
   const std::string verdict(flow::name_of(job.judgement->verdict));
   const auto now = loop_.clock().now();
-  if (verdict == job.told_verdict && now - job.told_at < kTellAgainAfter) return;
+  const bool surer = job.judgement->confidence >= job.told_confidence + kSurer;
+  if (verdict == job.told_verdict && !surer && now - job.told_at < kTellAgainAfter) return;
   job.told_verdict = verdict;
+  job.told_confidence = job.judgement->confidence;
   job.told_at = now;
   recorder_->record(journal::Verdict{job.image, verdict, job.judgement->confidence, job.judgement->evidence,
                                      job.watch->rate()});
