@@ -21,6 +21,7 @@
 #include "config/client_config.h"
 #include "exchange/responder.h"
 #include "loop/datagram.h"
+#include "loop/descriptor_limit.h"
 #include "loop/fd_stream.h"
 #include "loop/loop.h"
 #include "loop/net.h"
@@ -339,6 +340,8 @@ loop::PortRange stream_ports(const ClientOptions& options) {
 }  // namespace
 
 int client(const ClientOptions& options) {
+  // A dump takes up to eight (streams, the archiver's pipes and process); 1024 are usual.
+  loop::raise_descriptor_limit();
   const auto auths = served_auths(options);
   if (!auths) {
     fmt::print(stderr, "headrace client: {}\n", auths.error().what());

@@ -30,6 +30,13 @@ struct FilterCommand {
   std::optional<loop::ChildUser> user = {};
 };
 
+struct ChainOptions {
+  std::string name = {};  // as PumpOptions::name, of all its pumps
+  // Without, nothing looks at the bytes, and what can be spliced is.
+  bool checksums = true;
+};
+
+// Unknown without checksums.
 struct ChainOutcome {
   base::CrcAndSize entered;  // what the source gave
   base::CrcAndSize left;     // what the sink took
@@ -41,7 +48,7 @@ class FilterChain {
   using Done = std::move_only_function<void(base::Result<ChainOutcome>)>;
 
   // Destroying it ends the filters.
-  FilterChain(loop::Loop& loop, loop::Readable& source, loop::Writable& sink);
+  FilterChain(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, ChainOptions options = {});
   ~FilterChain();
   FilterChain(const FilterChain&) = delete;
   FilterChain& operator=(const FilterChain&) = delete;
@@ -72,6 +79,7 @@ class FilterChain {
   loop::Loop& loop_;
   loop::Readable& source_;
   loop::Writable& sink_;
+  const ChainOptions options_;
   Message message_;
   Done done_;
   std::vector<std::unique_ptr<Filter>> filters_;

@@ -10,7 +10,7 @@ namespace headrace::flow {
 class Gate {
  public:
   bool open() const { return open_; }
-  void close() { open_ = false; }
+  void close();
   // Opens and wakes each waiting flow once.
   void reopen();
   void await_open(std::move_only_function<void()> woken) { waiting_.push_back(std::move(woken)); }

@@ -42,6 +42,7 @@ class Meter {
   // The flow has no ring from here on, or (false) has one again.
   void note_splicing(bool splicing);
   FlowState state() const { return state_; }
+  uint64_t bytes() const { return totals_.bytes; }
   MeterSnapshot snapshot() const;
 
  private:

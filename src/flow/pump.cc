@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/alive.h"
+#include "flow/probes.h"
 
 namespace headrace::flow {
 
@@ -20,7 +21,7 @@ using loop::IoState;
 class Pump::Impl final : private Throttle::Waiter {
  public:
   Impl(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, PumpOptions options)
-      : loop_(loop), source_(source), sink_(sink), options_(options), meter_(loop.clock()) {}
+      : loop_(loop), source_(source), sink_(sink), options_(std::move(options)), meter_(loop.clock()) {}
 
   ~Impl() { let_go(); }
 
@@ -31,6 +32,7 @@ class Pump::Impl final : private Throttle::Waiter {
     meter_.note_splicing(splicing_);
     if (!splicing_) ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes);
     state_ = State::running;
+    HEADRACE_PROBE(flow__start, this, options_.name.c_str(), splicing_ ? 1 : 0);
     meter_.enter(FlowState::moving);
     schedule();
   }
@@ -52,16 +54,17 @@ class Pump::Impl final : private Throttle::Waiter {
   void schedule() {
     if (scheduled_) return;
     scheduled_ = true;
-    loop_.post([this, alive = alive_.ref()] {
+    loop_.post_turn([this, alive = alive_.ref()] {
       if (alive.expired()) return;
       scheduled_ = false;
+      if (state_ != State::running) return;
+      HEADRACE_PROBE(turn__begin, this, options_.name.c_str());
       turn();
     });
   }
 
   // One turn: moves until both sides wait or the quantum is used up.
   void turn() {
-    if (state_ != State::running) return;
     turn_bytes_ = 0;
     meter_.enter(FlowState::moving);
     while (state_ == State::running) {
@@ -73,12 +76,12 @@ class Pump::Impl final : private Throttle::Waiter {
       }
       if (!moved) break;
       if (turn_bytes_ >= kQuantumBytes) {
-        enter(FlowState::moving);
+        end_turn(FlowState::moving);
         schedule();
         return;
       }
     }
-    note_what_is_awaited();
+    end_turn(what_is_awaited());
   }
 
   bool gate_closed() {
@@ -256,16 +259,39 @@ class Pump::Impl final : private Throttle::Waiter {
     }
   }
 
-  void note_what_is_awaited() {
-    if (awaiting_sink_) {
-      enter(FlowState::blocked);
-    } else if (awaiting_gate_ && !awaiting_source_) {
-      enter(FlowState::gated);
-    } else if (waiting() && !awaiting_source_) {
-      enter(FlowState::throttled);
-    } else {
-      enter(FlowState::starved);
+  // What it waits for from here on.
+  void end_turn(FlowState state) {
+    enter(state);
+    [[maybe_unused]] const char* name = options_.name.c_str();
+    [[maybe_unused]] const uint64_t bytes = meter_.bytes();
+    HEADRACE_PROBE(turn__end, this, name, turn_bytes_);
+    switch (state) {
+      case FlowState::blocked:
+        HEADRACE_PROBE(wait__sink, this, name, bytes);
+        break;
+      case FlowState::gated:
+        HEADRACE_PROBE(wait__gate, this, name, bytes, gate_);
+        break;
+      case FlowState::throttled:
+        HEADRACE_PROBE(wait__throttle, this, name, bytes, throttle_);
+        break;
+      case FlowState::starved:
+        HEADRACE_PROBE(wait__source, this, name, bytes);
+        break;
+      case FlowState::moving:
+        HEADRACE_PROBE(wait__turn, this, name, bytes);
+        break;
+      case FlowState::idle:
+      case FlowState::ended:
+        break;
     }
+  }
+
+  FlowState what_is_awaited() const {
+    if (awaiting_sink_) return FlowState::blocked;
+    if (awaiting_gate_ && !awaiting_source_) return FlowState::gated;
+    if (waiting() && !awaiting_source_) return FlowState::throttled;
+    return FlowState::starved;
   }
 
   void finish() {
@@ -277,7 +303,7 @@ class Pump::Impl final : private Throttle::Waiter {
       report({});
       return;
     }
-    enter(FlowState::blocked);
+    end_turn(FlowState::blocked);
     sink_.finish([this, alive = alive_.ref()](Result<> outcome) {
       if (alive.expired() || state_ != State::finishing) return;
       state_ = State::ended;
@@ -304,6 +330,7 @@ class Pump::Impl final : private Throttle::Waiter {
 
   void report(Result<> outcome) {
     meter_.enter(FlowState::ended);
+    HEADRACE_PROBE(flow__end, this, options_.name.c_str(), meter_.bytes(), outcome ? 1 : 0);
     loop_.post([this, alive = alive_.ref(), outcome = std::move(outcome)]() mutable {
       if (alive.expired()) return;
       auto done = std::move(done_);
@@ -338,7 +365,7 @@ class Pump::Impl final : private Throttle::Waiter {
 };
 
 Pump::Pump(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, PumpOptions options)
-    : impl_(std::make_unique<Impl>(loop, source, sink, options)) {}
+    : impl_(std::make_unique<Impl>(loop, source, sink, std::move(options))) {}
 Pump::~Pump() = default;
 void Pump::add_tap(Tap& tap) { impl_->taps_.push_back(&tap); }
 void Pump::set_gate(Gate& gate) { impl_->gate_ = &gate; }

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -38,6 +39,8 @@ struct PumpOptions {
   // finish() the sink at the source's end. When false the outcome comes once the sink has taken every byte,
   // and the owner then finishes or abandons the sink.
   bool finish_sink = true;
+  // By which probes tell it from others (doc/tracing.md).
+  std::string name = {};
 };
 
 class Pump {

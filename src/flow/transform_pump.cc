@@ -59,7 +59,7 @@ class TransformPump::Impl {
   void schedule() {
     if (scheduled_) return;
     scheduled_ = true;
-    loop_.post([this, alive = alive_.ref()] {
+    loop_.post_turn([this, alive = alive_.ref()] {
       if (alive.expired()) return;
       scheduled_ = false;
       turn();

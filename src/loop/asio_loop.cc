@@ -3,19 +3,23 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/fd.h"
+#include "loop/callback_queue.h"
 #include "loop/lane_pool.h"
 #include "loop/loop.h"
 #include "loop/signals.h"
@@ -33,6 +37,49 @@ using boost::system::error_code;
 constexpr base::Duration kLongestDelay = std::chrono::hours(24 * 365 * 20);
 // Threads for name lookups, which may hang for long when a name server is dead.
 constexpr unsigned kNameThreads = static_cast<unsigned>(kNameLanes);
+// Turns taken before descriptors and timers are looked at again, and how many of those before the next turns.
+constexpr int kTurnsPerRound = 4;
+constexpr int kHandlersPerRound = 64;
+// While turns are taken, the loop sleeps no more often than this. What moves bulk data is written in pieces
+// (tar's are 10 KiB), and woken for each of them it would spend its time waking up; so they gather. Shorter
+// than the pipes and sockets in question take to fill, and than anybody notices.
+constexpr base::Duration kLeastBetweenSleeps = std::chrono::microseconds(250);
+
+// Memory for one operation of Asio at a time, so that waiting for a descriptor allocates nothing. An
+// operation gives it back before its handler runs, and the handler may then begin the next one.
+class OperationMemory {
+ public:
+  void* take(size_t bytes) {
+    if (taken_ || bytes > memory_.size()) return ::operator new(bytes);
+    taken_ = true;
+    return memory_.data();
+  }
+  void give_back(void* memory) {
+    if (memory != memory_.data()) return ::operator delete(memory);
+    taken_ = false;
+  }
+
+ private:
+  alignas(std::max_align_t) std::array<std::byte, 192> memory_;
+  bool taken_ = false;
+};
+
+template <typename T>
+class OperationAllocator {
+ public:
+  using value_type = T;
+  explicit OperationAllocator(OperationMemory& memory) : memory_(&memory) {}
+  template <typename U>
+  OperationAllocator(const OperationAllocator<U>& other) : memory_(other.memory_) {}
+  T* allocate(size_t count) { return static_cast<T*>(memory_->take(count * sizeof(T))); }
+  void deallocate(T* memory, size_t) { memory_->give_back(memory); }
+  bool operator==(const OperationAllocator&) const = default;
+
+ private:
+  template <typename U>
+  friend class OperationAllocator;
+  OperationMemory* memory_;
+};
 
 class AsioTimer : public Timer {
  public:
@@ -63,29 +110,33 @@ class AsioTimer : public Timer {
 
 // One direction is armed at most once with Asio; a later await only exchanges the callback.
 struct WatchState : std::enable_shared_from_this<WatchState> {
+  using Descriptor = asio::posix::basic_stream_descriptor<asio::io_context::executor_type>;
   explicit WatchState(asio::io_context& context) : descriptor(context) {}
 
   struct Direction {
     Callback callback;
     bool armed = false;
+    OperationMemory memory;
   };
 
-  void await(Direction& direction, asio::posix::stream_descriptor::wait_type type, Callback ready) {
+  void await(Direction& direction, Descriptor::wait_type type, Callback ready) {
     const Callback replaced = std::exchange(direction.callback, std::move(ready));
     if (direction.armed || !direction.callback) return;
     direction.armed = true;
     // The error code is dropped: whoever then reads or writes the descriptor sees what is wrong.
-    descriptor.async_wait(type, [self = shared_from_this(), &direction](const error_code&) {
+    auto handler = [self = shared_from_this(), &direction](const error_code&) {
       direction.armed = false;
       if (Callback due = std::exchange(direction.callback, nullptr)) due();
-    });
+    };
+    descriptor.async_wait(
+        type, asio::bind_allocator(OperationAllocator<std::byte>(direction.memory), std::move(handler)));
   }
   void drop_callbacks() {
     const Callback dropped_read = std::exchange(read.callback, nullptr);
     const Callback dropped_write = std::exchange(write.callback, nullptr);
   }
 
-  asio::posix::stream_descriptor descriptor;
+  Descriptor descriptor;
   Direction read;
   Direction write;
 };
@@ -103,10 +154,10 @@ class AsioWatch : public Watch {
     if (state_->descriptor.is_open()) state_->descriptor.release();
   }
   void await_readable(Callback ready) override {
-    state_->await(state_->read, asio::posix::stream_descriptor::wait_read, std::move(ready));
+    state_->await(state_->read, WatchState::Descriptor::wait_read, std::move(ready));
   }
   void await_writable(Callback ready) override {
-    state_->await(state_->write, asio::posix::stream_descriptor::wait_write, std::move(ready));
+    state_->await(state_->write, WatchState::Descriptor::wait_write, std::move(ready));
   }
 
  private:
@@ -117,7 +168,8 @@ class AsioWatch : public Watch {
 class AsioLoop : public Loop {
  public:
   explicit AsioLoop(unsigned workers)
-      : context_(1),
+      : owner_(std::this_thread::get_id()),
+        context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),  // one thread runs it, others may post
         guard_(asio::make_work_guard(context_)),
         probe_(epoll_create1(EPOLL_CLOEXEC)),
         workers_(std::in_place, workers),
@@ -131,13 +183,17 @@ class AsioLoop : public Loop {
       living_watches_.erase(living_watches_.begin());
       state->drop_callbacks();
     }
+    while (!posted_.empty()) posted_.pop();
+    while (!turns_.empty()) turns_.pop();
   }
 
   const base::Clock& clock() const override { return clock_; }
 
   void post(Callback callback) override {
+    if (std::this_thread::get_id() == owner_) return posted_.push(std::move(callback));
     asio::post(context_, [due = std::move(callback)]() mutable { due(); });
   }
+  void post_turn(Callback turn) override { turns_.push(std::move(turn)); }
 
   std::unique_ptr<Timer> after(base::Duration delay, Callback callback) override {
     return std::make_unique<AsioTimer>(context_, delay, std::move(callback));
@@ -173,7 +229,18 @@ class AsioLoop : public Loop {
   uint64_t new_lane() override { return next_lane_++; }
 
   void run() override {
-    context_.run();
+    owner_ = std::this_thread::get_id();
+    while (!context_.stopped()) {
+      if (posted_.empty() && turns_.empty()) sleep();
+      for (int i = 0; i < kHandlersPerRound && context_.poll_one() > 0; ++i) {
+      }
+      for (int i = 0; i < kTurnsPerRound && !turns_.empty() && !context_.stopped(); ++i) {
+        turns_.pop()();
+        took_turns_ = true;
+      }
+      // What is posted meanwhile waits for the next round, behind what descriptors and timers have to say.
+      for (size_t left = posted_.size(); left > 0 && !context_.stopped(); --left) posted_.pop()();
+    }
     context_.restart();
   }
   void stop() override { context_.stop(); }
@@ -181,8 +248,24 @@ class AsioLoop : public Loop {
   asio::io_context& context() { return context_; }
 
  private:
+  // Until a descriptor, a timer or another thread has something.
+  void sleep() {
+    if (std::exchange(took_turns_, false)) {
+      const base::Instant now = clock_.now();
+      const base::Duration early = kLeastBetweenSleeps - (now - slept_at_);
+      if (early > base::Duration::zero()) std::this_thread::sleep_for(early);
+      slept_at_ = now + std::max(early, base::Duration::zero());
+    }
+    context_.run_one();
+  }
+
   base::SystemClock clock_;
+  std::atomic<std::thread::id> owner_;  // the loop's thread
   std::set<WatchState*> living_watches_;
+  CallbackQueue posted_;
+  CallbackQueue turns_;
+  bool took_turns_ = false;  // since the last sleep
+  base::Instant slept_at_{};
   asio::io_context context_;
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   base::Fd probe_;  // an epoll instance that only says whether a descriptor can be waited for

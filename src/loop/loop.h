@@ -38,6 +38,10 @@ class Loop {
   virtual const base::Clock& clock() const = 0;
   // Calls back on the loop's thread, after the current callback. May be called from any thread.
   virtual void post(Callback callback) = 0;
+  // As post(), for work that moves bulk data in bounded pieces. Turns are a line of their own: after a few of
+  // them descriptors, timers and all that was posted are served, so that hundreds of busy flows do not hold
+  // up a control packet. Taken in the order they were asked for. On the loop's thread only.
+  virtual void post_turn(Callback turn) { post(std::move(turn)); }
   [[nodiscard]] virtual std::unique_ptr<Timer> after(base::Duration delay, Callback callback) = 0;
   // Makes the descriptor nonblocking. At most one watch a descriptor. Error for what is always ready (regular
   // files, directories): such work goes through offload().

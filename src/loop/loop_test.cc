@@ -74,6 +74,85 @@ TEST_F(LoopTest, ATimerMayDestroyItself) {
   EXPECT_EQ(timer, nullptr);
 }
 
+TEST_F(LoopTest, BusyTurnsHoldNothingElseUp) {
+  // Hundreds of flows that always have something to move.
+  constexpr size_t kFlows = 512;
+  uint64_t turns_taken = 0;
+  std::vector<uint64_t> by_flow(kFlows);
+  std::function<void(size_t)> take_turn = [&](size_t flow) {
+    ++turns_taken;
+    ++by_flow[flow];
+    loop_->post_turn([&, flow] { take_turn(flow); });
+  };
+  for (size_t flow = 0; flow < kFlows; ++flow) loop_->post_turn([&, flow] { take_turn(flow); });
+
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const base::Fd reading(ends[0]);
+  const base::Fd writing(ends[1]);
+  auto watch = loop_->watch(reading.get());
+  ASSERT_TRUE(watch);
+  // Each of these has to come before another round of all flows is over.
+  std::string order;
+  uint64_t asked = 0;
+  std::unique_ptr<Timer> timer;
+  const auto within_few_turns = [&](char what) {
+    EXPECT_LE(turns_taken - asked, 16U) << what;
+    order += what;
+    asked = turns_taken;
+  };
+  loop_->post_turn([&] {
+    asked = turns_taken;
+    loop_->post([&] {
+      within_few_turns('p');
+      EXPECT_EQ(write(writing.get(), "x", 1), 1);
+      (*watch)->await_readable([&] {
+        within_few_turns('d');
+        timer = loop_->after(milliseconds(0), [&] {
+          within_few_turns('t');
+          loop_->stop();
+        });
+      });
+    });
+  });
+  loop_->run();
+  EXPECT_EQ(order, "pdt");
+  const auto [least, most] = std::ranges::minmax(by_flow);
+  EXPECT_LE(most - least, 1U) << "turns are taken in turn";
+}
+
+TEST_F(LoopTest, WhatIsPostedWithoutEndLeavesOthersTheirTurn) {
+  std::function<void()> again = [&] { loop_->post([&] { again(); }); };
+  again();
+  std::string order;
+  loop_->post_turn([&] { order += 'u'; });
+  const auto timer = loop_->after(milliseconds(1), [&] { loop_->stop(); });
+  loop_->run();
+  EXPECT_EQ(order, "u");
+}
+
+TEST_F(LoopTest, AStopInTheMiddleKeepsTheRestForLater) {
+  for (const bool turns : {false, true}) {
+    std::string order;
+    const auto ask = [&](Callback what) {
+      turns ? loop_->post_turn(std::move(what)) : loop_->post(std::move(what));
+    };
+    ask([&] {
+      order += 'a';
+      loop_->stop();
+    });
+    ask([&] { order += 'b'; });
+    ask([&] {
+      order += 'c';
+      loop_->stop();
+    });
+    loop_->run();
+    EXPECT_EQ(order, "a");
+    loop_->run();
+    EXPECT_EQ(order, "abc");
+  }
+}
+
 TEST_F(LoopTest, DelaysOfAnySizeAreTaken) {
   const auto never =
       loop_->after(base::Duration::max(), [] { FAIL() << "the longest delay is over already"; });

@@ -189,7 +189,8 @@ class Launch {
     child_ends_.emplace_back(ends[child_writes ? 1 : 0]);
     if (fcntl(ours.get(), F_SETFL, O_NONBLOCK) != 0) return base::fail_errno("make a pipe nonblocking");
     // Refused beyond the user's quota of pipe pages; smaller pipes are only slower.
-    if (what_.pipe_bytes > 0) fcntl(ours.get(), F_SETPIPE_SZ, what_.pipe_bytes);
+    if (what_.pipe_bytes > 0 && one.number != STDERR_FILENO)
+      fcntl(ours.get(), F_SETPIPE_SZ, what_.pipe_bytes);
     pipes_[one.number] = std::move(ours);
     return child_ends_.back().get();
   }

@@ -43,7 +43,9 @@ struct Spawn {
   // program must not find a file it opens itself in their place.
   std::vector<ChildFd> descriptors = {};
   std::optional<ChildUser> user = {};  // unset: as we are
-  int pipe_bytes = 0;                  // asks the kernel for pipes of this size; 0 or refused: its default
+  // Asks the kernel for pipes of this size, but for standard error, which carries few bytes; 0 or refused:
+  // its default.
+  int pipe_bytes = 0;
 };
 
 class Process {

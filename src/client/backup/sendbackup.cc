@@ -120,7 +120,12 @@ class Sendbackup : public exchange::Service {
       stop();
       return fail(started.error().what());
     }
-    data_path_ = std::make_unique<flow::FilterChain>(context_.loop, archiver_->data(), *streams_[kData]);
+    flow::ChainOptions options;
+    options.name = dle().disk;
+    // A server that would not ask for them gets its data spliced.
+    options.checksums = peer_has(wire::Feature::sendbackup_crc);
+    data_path_ =
+        std::make_unique<flow::FilterChain>(context_.loop, archiver_->data(), *streams_[kData], options);
     auto flowing = data_path_->start(
         filters_of(context_.paths, dle()),
         [this](std::string_view line) { message(fmt::format("? {}", line)); },

@@ -148,6 +148,7 @@ class Dump::Impl {
   std::unique_ptr<flow::Pump> drain(loop::Duplex& source, std::unique_ptr<IndexSink>& sink, bool& ended) {
     flow::PumpOptions options;
     options.budget_bytes = flow::kTransformBudgetBytes;
+    options.name = fmt::format("{}:{} INDEX", request_.host, request_.dle.disk);
     auto pump = std::make_unique<flow::Pump>(loop_, source, sink->stream(), options);
     pump->start([this, &sink, &ended](Result<> outcome) {
       ended = true;
@@ -191,6 +192,7 @@ class Dump::Impl {
     if (!sink) return fail(std::move(sink).error());
     flow::PumpOptions options;
     options.finish_sink = false;
+    options.name = fmt::format("{}:{} DATA", request_.host, request_.dle.disk);
     data_pump_ = std::make_unique<flow::Pump>(loop_, *streams_[kData], **sink, options);
     data_pump_->add_tap(crc_);
     data_pump_->set_gate(gate_);
