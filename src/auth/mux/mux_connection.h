@@ -6,7 +6,7 @@
 // deadlock: all streams of a connection belong to one dump, and each one's consumer drains into something
 // that needs nothing further from this connection (a file, a bounded text queue). Then a connection paused
 // for a full stream goes on as soon as that consumer has written. Reading is paused in one place,
-// Mux::read_frames().
+// Mux::read_piece(), which checks that it may; mux_invariant_test.cc has readers of every habit.
 //
 // Bounds: kStreamQueueBytes a stream beyond what its reader has offered, one control packet of kMaxFrameBytes
 // under way, kMaxWaitingPackets of packets not yet delivered (more, and reading pauses), one frame's rest

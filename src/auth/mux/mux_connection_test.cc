@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "auth/mux/mux_test_ends.h"
+#include "auth/mux/mux_test_streams.h"
 #include "sim/sim_stream.h"
 #include "wire/frame.h"
 
@@ -102,29 +103,6 @@ std::unique_ptr<loop::Duplex> open_stream(Conversation& conversation, uint32_t n
   });
   return stream;
 }
-
-// Reads a stream all the time, or when told, and remembers.
-class Reader {
- public:
-  explicit Reader(loop::Readable& from, bool reading = true) : from_(from) {
-    if (reading) go_on();
-  }
-  void go_on() {
-    while (true) {
-      const auto got = from_.read(buffer_);
-      state = got.state;
-      if (got.state == IoState::wait) return from_.await_readable([this] { go_on(); });
-      if (got.state != IoState::moved) return;
-      text += base::as_text(std::span(buffer_).first(got.bytes));
-    }
-  }
-  std::string text;
-  IoState state = IoState::wait;
-
- private:
-  loop::Readable& from_;
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(50000);
-};
 
 // ---- what peers may send ----
 
@@ -412,180 +390,48 @@ TEST(MuxConnection, StreamsAndConversationsOfOneConnectionAreCounted) {
 
 // ---- two ends ----
 
-class TwoEnds {
- public:
-  TwoEnds(SimLinkOptions there, SimLinkOptions back)
-      : TwoEnds(make_sim_connection(loop, std::move(there), std::move(back))) {}
-  SimLoop loop;
-  std::shared_ptr<sim::SimLink> there;
-  std::shared_ptr<sim::SimLink> back;
-  MuxEnds ends;
-
- private:
-  explicit TwoEnds(sim::SimConnection connection)
-      : there(connection.a_to_b),
-        back(connection.b_to_a),
-        ends(loop, std::make_unique<CopyingTransport>(std::move(connection.a)),
-             std::make_unique<CopyingTransport>(std::move(connection.b))) {}
-};
-
-// Writes a text in pieces drawn from a seed, or as much as it can for ever.
-class Writer {
- public:
-  Writer(SimLoop& loop, loop::Writable& to, size_t total, char first)
-      : loop_(loop), to_(to), left_(total), next_(first) {}
-  void go_on() {
-    while (left_ > 0) {
-      if (block_.empty()) {
-        block_.resize(std::min<size_t>(left_, 60000));
-        for (char& c : block_) c = next_++;
-      }
-      const iovec piece{block_.data(), block_.size()};
-      const auto put = to_.write({&piece, 1});
-      // As a pump does: what follows a wake comes in a turn of its own.
-      if (put.state == IoState::wait) return to_.await_writable([this] { loop_.post([this] { go_on(); }); });
-      ASSERT_EQ(put.state, IoState::moved);
-      block_.erase(0, put.bytes);
-      left_ -= put.bytes;
-      written += put.bytes;
-    }
-    to_.finish([this](const Result<>& outcome) { finished = outcome.has_value(); });
-  }
-  size_t written = 0;
-  bool finished = false;
-
- private:
-  SimLoop& loop_;
-  loop::Writable& to_;
-  size_t left_;
-  char next_;
-  std::string block_;
-};
-
-std::string pattern(size_t total, char first) {
-  std::string text(total, '\0');
-  for (char& c : text) c = first++;
-  return text;
-}
-
-// The invariant of mux_connection.h: as long as each consumer drains by itself, all arrives, whichever of
-// them stops for how long, and no queue exceeds its bound.
-TEST(MuxConnection, StopsOfOneReaderDelayButNeverDeadlock) {
-  for (uint64_t seed = 1; seed <= 200; ++seed) {
-    sim::Random random(seed);
-    const auto options = [&](uint64_t salt) {
-      return SimLinkOptions{.capacity_bytes = random.between(100, 100000),
-                            .latency = milliseconds(random.below(30)),
-                            .largest_move_bytes = random.one_in(2) ? 0 : random.between(2000, 40000),
-                            .false_wait_one_in = static_cast<unsigned>(random.below(2) * 4),
-                            .seed = seed * 2 + salt};
-    };
-    TwoEnds two(options(0), options(1));
-    constexpr size_t kStreams = 3;
-    const std::array<size_t, kStreams> totals{random.between(300000, 900000), random.between(0, 3000),
-                                              random.between(0, 600000)};
-    std::vector<MuxEnds::Stream> streams;
-    std::vector<std::unique_ptr<Writer>> writers;
-    std::vector<std::unique_ptr<Reader>> readers;
-    std::vector<std::unique_ptr<loop::Timer>> timers;
-    for (size_t i = 0; i < kStreams; ++i) {
-      streams.push_back(two.ends.open());
-      writers.push_back(
-          std::make_unique<Writer>(two.loop, *streams[i].far, totals[i], static_cast<char>('a' + i)));
-      // Each comes to read at its own time: another's data may stand before its own until then.
-      readers.push_back(std::make_unique<Reader>(*streams[i].near, false));
-    }
-    for (size_t i = 0; i < kStreams; ++i) {
-      writers[i]->go_on();
-      timers.push_back(
-          two.loop.after(milliseconds(random.below(20000)), [&readers, i] { readers[i]->go_on(); }));
-    }
-    ASSERT_TRUE(two.loop.run_until_idle());
-    for (size_t i = 0; i < kStreams; ++i) {
-      ASSERT_EQ(readers[i]->state, IoState::end) << "seed " << seed << " stream " << i;
-      ASSERT_TRUE(readers[i]->text == pattern(totals[i], static_cast<char>('a' + i))) << "seed " << seed;
-      ASSERT_TRUE(writers[i]->finished);
-    }
-  }
-}
-
-TEST(MuxConnection, AStoppedReaderLetsTheOthersThroughUpToItsQueue) {
-  for (const bool data_stops : {true, false}) {
-    TwoEnds two({}, {});
-    auto data = two.ends.open();
-    auto index = two.ends.open();
-    auto& stopped = data_stops ? data : index;
-    auto& running = data_stops ? index : data;
-    Writer little(two.loop, *stopped.far, kStreamQueueBytes - 1000, 's');
-    Writer much(two.loop, *running.far, 5'000'000, 'r');
-    Reader reader(*running.near);
-    little.go_on();
-    much.go_on();
-    ASSERT_TRUE(two.loop.run_until_idle());
-    EXPECT_EQ(reader.text.size(), 5'000'000U);
-    EXPECT_EQ(reader.state, IoState::end);
-  }
-}
-
-TEST(MuxConnection, WritersShareTheConnection) {
-  TwoEnds two({}, {.bytes_per_second = 10'000'000});
-  std::vector<MuxEnds::Stream> streams;
-  std::vector<std::unique_ptr<Writer>> writers;
-  std::vector<std::unique_ptr<Reader>> readers;
-  for (size_t i = 0; i < 4; ++i) {
-    streams.push_back(two.ends.open());
-    writers.push_back(std::make_unique<Writer>(two.loop, *streams[i].far, size_t{1} << 30U, 'a'));
-    readers.push_back(std::make_unique<Reader>(*streams[i].near));
-    writers[i]->go_on();
-  }
-  two.loop.advance(milliseconds(500));
-  size_t least = writers[0]->written;
-  size_t most = least;
-  for (const auto& writer : writers) {
-    least = std::min(least, writer->written);
-    most = std::max(most, writer->written);
-  }
-  EXPECT_GT(most, 1'000'000U);
-  EXPECT_LT(most, 2 * least);
-}
-
 TEST(MuxConnection, AConversationsPacketsKeepTheirOrderBesideStreams) {
-  TwoEnds two({.largest_move_bytes = 7, .seed = 5}, {.largest_move_bytes = 11, .seed = 6});
-  auto stream = two.ends.open();
+  SimLoop loop;
+  auto connection =
+      make_sim_connection(loop, {.largest_move_bytes = 7, .seed = 5}, {.largest_move_bytes = 11, .seed = 6});
+  CopyingEnds ends(loop, std::move(connection.a), std::move(connection.b));
+  auto stream = ends.open();
   Reader reader(*stream.near);
-  Writer writer(two.loop, *stream.far, 20000, 'w');
+  Writer writer(loop, *stream.far, 20000, 'w');
   writer.go_on();
   std::vector<std::string> got;
-  two.ends.ours->on_packet([&](Result<wire::Packet> packet) {
+  ends.ours->on_packet([&](Result<wire::Packet> packet) {
     ASSERT_TRUE(packet);
     got.push_back(packet->body);
   });
   std::vector<std::string> sent;
   for (int i = 0; i < 100; ++i) {
     sent.push_back(fmt::format("part {}", i));
-    ASSERT_TRUE(two.ends.theirs->send({PacketType::prep, sent.back()}));
+    ASSERT_TRUE(ends.theirs->send({PacketType::prep, sent.back()}));
   }
-  ASSERT_TRUE(two.loop.run_until_idle());
+  ASSERT_TRUE(loop.run_until_idle());
   EXPECT_EQ(got, sent);
   EXPECT_EQ(reader.text, pattern(20000, 'w'));
 }
 
 TEST(MuxConnection, AStreamOutlivesItsConversation) {
-  TwoEnds two({}, {});
-  auto stream = two.ends.open();
-  two.ends.ours.reset();
-  two.ends.theirs.reset();
-  two.ends.initiator.reset();
-  two.ends.responder.reset();
+  SimLoop loop;
+  auto connection = make_sim_connection(loop, {}, {});
+  CopyingEnds ends(loop, std::move(connection.a), std::move(connection.b));
+  auto stream = ends.open();
+  ends.ours.reset();
+  ends.theirs.reset();
+  ends.initiator.reset();
+  ends.responder.reset();
   Reader reader(*stream.near);
-  Writer writer(two.loop, *stream.far, 500000, 'w');
+  Writer writer(loop, *stream.far, 500000, 'w');
   writer.go_on();
-  ASSERT_TRUE(two.loop.run_until_idle());
+  ASSERT_TRUE(loop.run_until_idle());
   EXPECT_TRUE(writer.finished);
   EXPECT_EQ(reader.text, pattern(500000, 'w'));
   stream.far.reset();
   stream.near.reset();
-  ASSERT_TRUE(two.loop.run_until_idle());
+  ASSERT_TRUE(loop.run_until_idle());
 }
 
 TEST(MuxConnection, ARefusalReachesTheFirstConversation) {

@@ -18,6 +18,8 @@ namespace {
 
 // What the connection reads in one go before other work gets its turn.
 constexpr size_t kReadQuantumBytes = size_t{512} << 10U;
+// And at once when its descriptor is ready; more is bulk, and waits for its turn.
+constexpr size_t kPromptBytes = size_t{16} << 10U;
 // What a read counts at least towards that, so that a flood of tiny frames does not hold the loop.
 constexpr size_t kLeastReadCost = 256;
 
@@ -30,16 +32,15 @@ void Mux::kick() {
 void Mux::schedule_read() {
   if (read_scheduled_ || failure_ || ended_) return;
   read_scheduled_ = true;
-  loop_.post([weak = weak_from_this()] {
+  loop_.post_turn([weak = weak_from_this()] {
     auto self = weak.lock();
     if (!self) return;
     self->read_scheduled_ = false;
-    if (!self->awaiting_read_) self->read_frames();
+    if (!self->awaiting_read_) self->read_frames(kReadQuantumBytes);
   });
 }
 
-void Mux::read_frames() {
-  size_t budget = kReadQuantumBytes;
+void Mux::read_frames(size_t budget) {
   while (!failure_ && !ended_ && budget > 0) {
     // Packets come faster than they are delivered: the next delivery reads on.
     if (waiting_cost_ >= kMaxWaitingPackets) break;
@@ -58,7 +59,10 @@ bool Mux::read_piece(size_t& budget) {
   }
   const auto into = destination_of_payload();
   // Nobody has room: the connection is paused until the stream's reader calls read() again.
-  if (into.empty()) return false;
+  if (into.empty()) {
+    check_pause_is_allowed();
+    return false;
+  }
   const auto result = transport_->read(into.first(std::min(into.size(), budget)));
   if (result.state == IoState::wait) {
     took(0);
@@ -78,13 +82,22 @@ bool Mux::read_piece(size_t& budget) {
   return true;
 }
 
+// The connection may stand still only for a stream that has an owner who will read it or let go of it, and
+// whose queue is full. Either is what kick() is called on.
+void Mux::check_pause_is_allowed() const {
+  const auto found = channels_.find(decoder_.handle());
+  HEADRACE_CHECK(found != channels_.end());
+  const Channel& channel = *found->second;
+  HEADRACE_CHECK(!channel.unwanted() && !channel.user_gone && channel.queued() >= kStreamQueueBytes);
+}
+
 void Mux::await_readable() {
   awaiting_read_ = true;
   transport_->await_readable([weak = weak_from_this()] {
     auto self = weak.lock();
     if (!self) return;
     self->awaiting_read_ = false;
-    self->read_frames();
+    self->read_frames(kPromptBytes);
   });
 }
 
@@ -291,7 +304,7 @@ IoResult Mux::read(Channel& channel, base::MutableBytes into) {
   }
   if (channel.offer_filled == 0 && !channel.remote_ended && !failure_) {
     channel.offer = into;
-    if (started_ && !awaiting_read_ && !read_scheduled_) read_frames();
+    if (started_ && !awaiting_read_ && !read_scheduled_) read_frames(kReadQuantumBytes);
   }
   if (channel.offer_filled > 0) {
     const size_t n = std::exchange(channel.offer_filled, 0);

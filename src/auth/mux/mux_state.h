@@ -93,9 +93,10 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
 
  private:
   void schedule_read();
-  void read_frames();
+  void read_frames(size_t budget);
   // False when nothing more can be read now.
   bool read_piece(size_t& budget);
+  void check_pause_is_allowed() const;
   bool read_header();
   void await_readable();
   base::MutableBytes destination_of_payload();
