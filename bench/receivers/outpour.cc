@@ -1,6 +1,6 @@
 // An archiver that costs nothing, for benches in which tar would be the limit: named to `headrace client
-// --gnutar`, it pours the file "data" of the directory that it is told to archive into its standard output, over
-// and over, without copying, until nobody reads any more. What comes out is no archive.
+// --gnutar`, it pours the file "data" of the directory that it is told to archive into its standard output,
+// over and over, without copying, until nobody reads any more. What comes out is no archive.
 #include <fcntl.h>
 #include <unistd.h>
 
