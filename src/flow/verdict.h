@@ -7,8 +7,8 @@
 // So each part gets the share of time that was lost to it: for the last one, what its joint was blocked; for
 // the first, what its joint was starved; for one between two joints, by how much the joint before it was
 // blocked longer than the one behind it, and the one behind it starved longer than the one before. The shares
-// add up to about one. Whatever has clearly more than half of the time is the verdict; when nothing has, it is
-// `none`.
+// add up to about one. Whatever has clearly more than half of the time is the verdict; when nothing has, it
+// is `none`.
 #pragma once
 
 #include <cstdint>
