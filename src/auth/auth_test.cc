@@ -55,11 +55,11 @@ TEST_F(AuthTest, AnUnknownAuthIsNamed) {
   ASSERT_FALSE(path);
   EXPECT_EQ(path.error().kind(), ErrorKind::unsupported);
   EXPECT_EQ(path.error().what(),
-            R"(auth "krb5" cannot be used yet; "bsd", "bsdtcp", "bsdudp" and "local" can)");
+            R"(auth "krb5" cannot be used yet; "bsd", "bsdtcp", "bsdudp", "ssh" and "local" can)");
 }
 
 TEST_F(AuthTest, DestroyingTheOperationCancels) {
-  for (const char* name : {"krb5", "bsdtcp", "local"}) {
+  for (const char* name : {"krb5", "bsdtcp", "ssh", "local"}) {
     bool called = false;
     auto operation =
         connector_.connect({.host = "127.0.0.1", .auth = name}, [&](const auto&) { called = true; });
@@ -94,7 +94,9 @@ TEST_F(AuthTest, AChildThatEndsOrChattersIsAnError) {
     const char* text;
     ErrorKind kind;
   };
-  for (const Case& c : {Case{"exit 3", "the peer closed the connection", ErrorKind::gone},
+  for (const Case& c : {Case{"echo no such luck >&2; exit 3",
+                             "the local client program exited with code 3: no such luck", ErrorKind::gone},
+                        Case{"exit 0", "the local client program ended without an answer", ErrorKind::gone},
                         Case{"echo Welcome to this machine", "", ErrorKind::corrupt}}) {
     auto path = reach({.host = "127.0.0.1", .auth = "local", .amandad_path = script(c.program)});
     ASSERT_TRUE(path) << path.error().what();

@@ -17,6 +17,7 @@ namespace headrace::auth {
 struct Origin {
   std::string auth;                      // "bsdtcp"
   std::optional<loop::Address> address;  // absent for local and ssh
+  std::string host = {};                 // ssh: the server's name, as far as sshd lets us find it out
 };
 
 struct Question {

@@ -10,6 +10,7 @@
 #include "auth/bsdudp/bsdudp.h"
 #include "auth/datagram/datagram_path.h"
 #include "auth/local/local.h"
+#include "auth/ssh/ssh.h"
 #include "base/alive.h"
 
 namespace headrace::auth {
@@ -23,8 +24,9 @@ class Refusal : public loop::Operation {
       if (alive.expired()) return;
       ready(base::fail(
           base::ErrorKind::unsupported,
-          fmt::format("auth \"{}\" cannot be used yet; \"bsd\", \"bsdtcp\", \"bsdudp\" and \"local\" can",
-                      auth)));
+          fmt::format(
+              "auth \"{}\" cannot be used yet; \"bsd\", \"bsdtcp\", \"bsdudp\", \"ssh\" and \"local\" can",
+              auth)));
     });
   }
 
@@ -45,6 +47,7 @@ std::unique_ptr<loop::Operation> Connector::connect(Peer peer, PathReady ready) 
                                       : connect_streams_by_bsdudp(loop_, peer.stream_ports);
     return connect_by_datagrams(loop_, *sockets_, std::move(peer), std::move(carrier), std::move(ready));
   }
+  if (peer.auth == "ssh") return connect_ssh(loop_, std::move(peer), std::move(ready));
   if (peer.auth == "local") return connect_local(loop_, std::move(peer), std::move(ready));
   return std::make_unique<Refusal>(loop_, std::move(peer.auth), std::move(ready));
 }

@@ -19,13 +19,16 @@ namespace headrace::auth {
 struct Peer {
   std::string host;
   std::string auth = "bsdtcp";     // any case
-  uint16_t port = 10080;           // client-port
+  uint16_t port = 10080;           // client-port; with ssh 0: what ssh's own configuration says
   uint16_t source_port_low = 512;  // reserved-tcp-port
   uint16_t source_port_high = 1023;
   loop::PortRange udp_ports = {512, 1023};        // reserved-udp-port: bsd, bsdudp
   loop::PortRange stream_ports = {50000, 50100};  // unreserved-tcp-port: bsd, bsdudp
   int tries = 3;                                  // connect-tries, five seconds apart
-  std::string amandad_path = {};                  // local: the client program; empty: this program
+  // The client program; empty: with local this one, with ssh Amanda's place for it.
+  std::string amandad_path = {};
+  std::string client_username = {};  // ssh: who logs in
+  std::string ssh_keys = {};         // ssh: the file of the private key; empty: ssh's own choice
 };
 
 using PathReady = std::move_only_function<void(base::Result<std::unique_ptr<Path>>)>;

@@ -15,6 +15,7 @@
 #include "auth/bsdudp/bsdudp.h"
 #include "auth/datagram/hub.h"
 #include "auth/mux/mux_connection.h"
+#include "auth/ssh/ssh.h"
 #include "cli/client_sockets.h"
 #include "client/access/access.h"
 #include "client/services.h"
@@ -42,6 +43,8 @@ constexpr loop::PortRange kStreamPorts = {50000, 50100};
 // follows the last one's acknowledgement within a millisecond.
 constexpr auto kIdleEnd = std::chrono::seconds(30);
 constexpr auto kTellDroppedEvery = std::chrono::minutes(1);
+// A server that comes by ssh is kept waiting so long for its name.
+constexpr auto kNamingGrace = std::chrono::seconds(5);
 // Blocking work of a client: reading lists and state files, name checks.
 constexpr unsigned kWorkers = 4;
 
@@ -62,11 +65,12 @@ std::set<std::string> offered(const std::vector<std::string>& words) {
 }
 
 // The peer sees our end when the descriptors close: we may not hold them twice. inetd makes the connection
-// our standard error too, where a stray word would break the protocol.
-void let_go_of_standard_descriptors() {
+// our standard error too, where a stray word would break the protocol; sshd keeps that apart.
+void let_go_of_standard_descriptors(bool keep_error = false) {
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   ::dup2(null.get(), STDIN_FILENO);
   ::dup2(null.get(), STDOUT_FILENO);
+  if (keep_error) return;
   struct stat error{};
   if (::fstat(STDERR_FILENO, &error) != 0 || S_ISSOCK(error.st_mode)) ::dup2(null.get(), STDERR_FILENO);
 }
@@ -78,9 +82,8 @@ class TellingAuthorizer : public auth::Authorizer {
   TellingAuthorizer(loop::Loop& loop, std::unique_ptr<auth::Authorizer> judge)
       : loop_(loop), judge_(std::move(judge)) {}
   void ask(auth::Question question, auth::Answer answer) override {
-    std::string who = fmt::format("{} asked by {} over {}", question.service,
-                                  question.origin.address ? question.origin.address->text() : "this machine",
-                                  question.origin.auth);
+    std::string who =
+        fmt::format("{} asked by {} over {}", question.service, asker(question.origin), question.origin.auth);
     judge_->ask(std::move(question), [this, who = std::move(who), answer = std::move(answer)](
                                          std::expected<std::string, auth::Denial> host) mutable {
       if (!host) tell(who, host.error());
@@ -90,6 +93,11 @@ class TellingAuthorizer : public auth::Authorizer {
 
  private:
   static constexpr int kLinesAMinute = 20;
+
+  static std::string asker(const auth::Origin& origin) {
+    if (origin.address) return origin.address->text();
+    return origin.host.empty() ? "this machine" : origin.host;
+  }
 
   void tell(const std::string& who, const auth::Denial& denial) {
     const auto now = loop_.clock().now();
@@ -162,10 +170,22 @@ class Server {
     auto out = loop::make_fd_stream(loop_, Fd(::dup(STDOUT_FILENO)), loop::FdKind::pipe);
     if (!in) return std::unexpected(std::move(in).error());
     if (!out) return std::unexpected(std::move(out).error());
-    let_go_of_standard_descriptors();
-    responder_.serve(
-        auth::make_mux(loop_, std::make_unique<Pipes>(std::move(*in), std::move(*out)), auth::End::responder),
-        {auth, std::nullopt});
+    let_go_of_standard_descriptors(true);
+    auto pipes = std::make_unique<Pipes>(std::move(*in), std::move(*out));
+    if (auth != "ssh") {
+      serve_transport(std::move(pipes), {auth, std::nullopt});
+      return {};
+    }
+    auto peer = auth::peer_of_ssh_connection(std::getenv("SSH_CONNECTION"));
+    if (!peer) return std::unexpected(std::move(peer).error());
+    // An address without a name, or whose name server does not answer, keeps nobody out: sshd has decided.
+    awaiting_name_ = std::move(pipes);
+    const auto serve_named = [this](std::string host) {
+      if (awaiting_name_) serve_transport(std::move(awaiting_name_), {"ssh", std::nullopt, std::move(host)});
+    };
+    naming_ = loop::name_of_address(
+        loop_, *peer, [serve_named](Result<std::string> name) { serve_named(name.value_or("")); });
+    naming_deadline_ = loop_.after(kNamingGrace, [serve_named] { serve_named(""); });
     return {};
   }
 
@@ -198,6 +218,10 @@ class Server {
     std::unique_ptr<loop::Duplex> in_;
     std::unique_ptr<loop::Duplex> out_;
   };
+
+  void serve_transport(std::unique_ptr<loop::Duplex> transport, auth::Origin origin) {
+    responder_.serve(auth::make_mux(loop_, std::move(transport), auth::End::responder), std::move(origin));
+  }
 
   void accepted(Fd fd, loop::Address peer) {
     idle_timer_.reset();
@@ -249,6 +273,9 @@ class Server {
   exchange::Responder responder_;
   std::shared_ptr<auth::StreamPorts> stream_ports_;  // shared by all conversations by datagrams
   std::vector<std::unique_ptr<loop::Listener>> listeners_;
+  std::unique_ptr<loop::Duplex> awaiting_name_;  // ssh: until its peer's is known
+  std::unique_ptr<loop::Operation> naming_;
+  std::unique_ptr<loop::Timer> naming_deadline_;
   std::unique_ptr<loop::Timer> idle_timer_;
   struct Hub {
     std::shared_ptr<auth::DatagramHub> hub;  // shared with the responder

@@ -65,7 +65,7 @@ void add_client(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       ->allow_extra_args(false);
   command
       ->add_option("--auth", options.auths,
-                   "How servers reach us: bsdtcp, bsd, bsdudp or local (repeatable; default bsdtcp)")
+                   "How servers reach us: bsdtcp, bsd, bsdudp, ssh or local (repeatable; default bsdtcp)")
       ->allow_extra_args(false);
   command->add_option("--user", options.user, "The dump user, whose .amandahosts counts")
       ->capture_default_str();

@@ -67,16 +67,21 @@ struct Child : std::enable_shared_from_this<Child> {
       exit = {.signalled = false, .code = got == pid ? WEXITSTATUS(status) : kUnknownExit};
     }
     child_signals.reset();
+    patience.reset();
     watch.reset();
     pidfd.reset();
     if (auto call = std::exchange(on_exit, nullptr)) call(exit);
     return true;
   }
 
-  void kill_and_forget() {
+  void forget() {
     if (reaped) return;
     on_exit = nullptr;
-    kill(pid, SIGKILL);
+    if (grace > base::Duration::zero()) {
+      patience = loop.after(grace, [this] { kill(pid, SIGKILL); });  // ours; gone once reaped
+    } else {
+      kill(pid, SIGKILL);
+    }
     arm(shared_from_this());
   }
 
@@ -85,6 +90,8 @@ struct Child : std::enable_shared_from_this<Child> {
   Fd pidfd;
   std::unique_ptr<Watch> watch;
   std::unique_ptr<Signals> child_signals;
+  base::Duration grace{};           // before it is killed when nobody wants it any more
+  std::unique_ptr<Timer> patience;  // until then
   bool reaped = false;
   ExitStatus exit;
   std::move_only_function<void(ExitStatus)> on_exit;
@@ -94,7 +101,7 @@ class RealProcess : public Process {
  public:
   RealProcess(std::shared_ptr<Child> child, std::map<int, Fd> pipes)
       : child_(std::move(child)), pipes_(std::move(pipes)) {}
-  ~RealProcess() override { child_->kill_and_forget(); }
+  ~RealProcess() override { child_->forget(); }
 
   pid_t pid() const override { return child_->pid; }
   Fd take_pipe(int number) override {
@@ -113,6 +120,7 @@ class RealProcess : public Process {
   void signal(int number) override {
     if (!child_->reaped) kill(child_->pid, number);
   }
+  void let_end(base::Duration grace) override { child_->grace = grace; }
 
  private:
   std::shared_ptr<Child> child_;

@@ -59,6 +59,8 @@ class Process {
   virtual void on_exit(std::move_only_function<void(ExitStatus)> callback) = 0;
   // Does nothing once the child was reaped.
   virtual void signal(int number) = 0;
+  // Destroying it from now on gives the child this long to end by itself before it is killed.
+  virtual void let_end(base::Duration grace) = 0;
 };
 
 // Returns once the program runs or could not be run; the error then names it. The child has default signal

@@ -255,6 +255,26 @@ TEST_P(ProcessTest, DestroyingKillsAndLeavesNoZombie) {
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
 }
 
+TEST_P(ProcessTest, AnUnwantedOneMayBeGivenTimeToEnd) {
+  // The first ends by itself, the second has to be ended.
+  for (const char* script : {"trap '' HUP; read line; exit 0", "read line; exec sleep 1000"}) {
+    const bool obeys = script[0] == 't';
+    auto what = shell(script);
+    what.descriptors = {{0, ChildFd::From::pipe_from_parent}};
+    auto process = start(what);
+    const pid_t pid = process->pid();
+    process->let_end(obeys ? std::chrono::hours(1) : std::chrono::milliseconds(1));
+    process.reset();
+    Callback until_reaped = [&] {
+      if (kill(pid, 0) != 0 && errno == ESRCH) return loop_->stop();
+      loop_->post([&] { until_reaped(); });
+    };
+    loop_->post([&] { until_reaped(); });
+    loop_->run();
+    EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << script;
+  }
+}
+
 TEST_P(ProcessTest, AProcessMayBeDestroyedFromOnExit) {
   auto process = start(shell("exit 0"));
   process->on_exit([&](ExitStatus) {

@@ -30,6 +30,7 @@ TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SERVER, CLIENT = "server.lab", "client.lab"
 SERVER_ADDRESS, CLIENT_ADDRESS = "10.77.0.2", "10.77.0.10"
 PORT = 10080
+SSH_PORT = 2222
 CONF = "lab"
 UDP_AUTHS = ("bsd", "bsdudp")
 BACKUP_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -167,6 +168,36 @@ class Lab:
     def amandad(self):
         return self.path("bin/amandad") if self.client == "headrace" else "/usr/lib/amanda/amandad"
 
+    def client_user(self):
+        """Who logs in with ssh: the client's programs run as this user."""
+        return "root" if self.client == "headrace" else "backup"
+
+    def make_ssh_files(self):
+        """A host key, a key that opens both accounts of the client, and an /etc/ssh that knows the host."""
+        ssh = self.path("system/ssh")
+        os.makedirs(ssh, exist_ok=True)
+        for name in ("key", "host_key"):
+            if not os.path.exists(f"{ssh}/{name}"):
+                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", f"{ssh}/{name}"], check=True)
+        shutil.copy(f"{ssh}/key.pub", f"{ssh}/authorized_keys")
+        self.write(self.path("system/etc-ssh/ssh_config"), "")
+        self.write(self.path("system/etc-ssh/ssh_known_hosts"), f"[{CLIENT}]:{SSH_PORT} {self.read('system/ssh/host_key.pub')}")
+        self.write(f"{ssh}/sshd_config", f"""ListenAddress {CLIENT_ADDRESS}:{SSH_PORT}
+HostKey {ssh}/host_key
+AuthorizedKeysFile {ssh}/authorized_keys
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PidFile none
+""")
+        # Debian gives "backup" no shell, and sshd starts every command with one.
+        with open("/etc/passwd", encoding="utf-8") as file:
+            self.write(self.path("system/passwd"), re.sub(r"(?m)^(backup:.*:)[^:]*$", r"\1/bin/sh", file.read()))
+        # The tools take a user's private key only from a file of that user's; root may take anybody's.
+        self.give_to_backup(f"{ssh}/key")
+
     def make_system_files(self):
         system = self.path("system")
         self.write(f"{system}/hosts", f"127.0.0.1 localhost\n{SERVER_ADDRESS} {SERVER}\n{CLIENT_ADDRESS} {CLIENT}\n")
@@ -184,6 +215,8 @@ class Lab:
             os.symlink("/etc/amandahosts", self.path("home/.amandahosts"))
         for number in range(1, self.slots + 1):
             os.makedirs(self.path(f"vtapes/slot{number}"), exist_ok=True)
+        if self.auth == "ssh":
+            self.make_ssh_files()
         self.give_to_backup(f"{system}/amandahosts", *map(self.path, ("lib-amanda", "log-amanda", "tmp-amanda", "home",
                                                                        "vtapes", "holding", "state", "out")))
 
@@ -221,11 +254,16 @@ service amanda
             program = 'program "APPLICATION"\n    application "app_amgtar"'
         else:
             program = f'program "{self.program}"'
-        amandad_path = f'\n    amandad-path "{self.amandad()}"' if self.auth == "local" else ""
+        way = f'client-port "{PORT}"'
+        if self.auth in ("local", "ssh"):
+            way += f'\n    amandad-path "{self.amandad()}"'
+        if self.auth == "ssh":
+            way = way.replace(str(PORT), str(SSH_PORT))
+            way += f'\n    client-username "{self.client_user()}"\n    ssh-keys "{self.path("system/ssh/key")}"'
         return f"""define dumptype lab {{
     {program}
     auth "{self.auth}"
-    client-port "{PORT}"{amandad_path}
+    {way}
     compress none
     index {"yes" if self.index else "no"}
     record yes
@@ -312,6 +350,12 @@ client-port "{PORT}"
             subprocess.run(["mount", "--bind", self.path(source), target], check=True)
         # Names in /dev/shm hold process ids, which repeat in every lab.
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "shm", "/dev/shm"], check=True)
+        if self.auth == "ssh":
+            subprocess.run(["mount", "--bind", self.path("system/etc-ssh"), "/etc/ssh"], check=True)
+            subprocess.run(["mount", "--bind", self.path("system/passwd"), "/etc/passwd"], check=True)
+            # Where sshd has its empty directory for the part of it that has no rights.
+            subprocess.run(["mount", "-t", "tmpfs", "run", "/run"], check=True)
+            os.mkdir("/run/sshd", 0o755)
         if self.holding_mb:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.holding_mb}m,mode=700", "holding", self.path("holding")], check=True)
             self.give_to_backup(self.path("holding"))
@@ -350,6 +394,10 @@ client-port "{PORT}"
         if self.auth == "local" or self.client == "none":
             return None
         address = {CLIENT: CLIENT_ADDRESS, SERVER: SERVER_ADDRESS}[host]
+        if self.auth == "ssh":
+            child = self.start(["/usr/sbin/sshd", "-D", "-e", "-f", self.path("system/ssh/sshd_config")], log="out/client.log")
+            self.wait_for_listener(child, address, self.auth)
+            return child
         if self.client == "headrace" and self.client_style == "daemon":
             child = self.start([self.path("bin/headrace"), "client", "--listen", f"{self.auth}:{address}:{PORT}",
                                 "--amandahosts", "/etc/amandahosts", *self.client_options], log="out/client.log")
@@ -388,7 +436,8 @@ client-port "{PORT}"
                            "-stayalive"], log="out/xinetd.log")
 
     def wait_for_listener(self, child, address, auth):
-        is_there = (lambda: is_udp_bound(address, PORT)) if auth in UDP_AUTHS else (lambda: can_connect(address, PORT))
+        port = SSH_PORT if auth == "ssh" else PORT
+        is_there = (lambda: is_udp_bound(address, port)) if auth in UDP_AUTHS else (lambda: can_connect(address, port))
         wait_for(lambda: child.poll() is not None or is_there(), f"something to listen on {address}")
         expect(child.poll() is None, "it ended at once: " + self.read("out/client.log") + self.read("out/xinetd.log"))
 

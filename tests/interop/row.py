@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One row of the interop matrix: a full and an incremental run, and every way back.
 
-  row.py --server amanda|headrace --client amanda|headrace [--auth bsdtcp|bsd|bsdudp|local]
+  row.py --server amanda|headrace --client amanda|headrace [--auth bsdtcp|bsd|bsdudp|local|ssh]
          [--program GNUTAR|amgtar] [--index yes|no] [--client-style daemon|inetd]
          [--then-server amanda|headrace] [--then-client amanda|headrace] [--restorers all|real]
          [--bad-network SEED]
@@ -238,7 +238,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", choices=("amanda", "headrace"), required=True)
     parser.add_argument("--client", choices=("amanda", "headrace"), required=True)
-    parser.add_argument("--auth", choices=("bsdtcp", "bsd", "bsdudp", "local"), default="bsdtcp")
+    parser.add_argument("--auth", choices=("bsdtcp", "bsd", "bsdudp", "local", "ssh"), default="bsdtcp")
     parser.add_argument("--program", choices=("GNUTAR", "amgtar"), default="GNUTAR")
     parser.add_argument("--index", choices=("yes", "no"), default="yes")
     parser.add_argument("--client-style", choices=("daemon", "inetd"), default="daemon")

@@ -209,6 +209,54 @@ def client_killed(night):
     night.expect_good_run("cut")
 
 
+@scenario(auth="ssh", global_lines=QUICK)
+def ssh_refuses(night):
+    """ssh does not let us in: the operator reads what ssh said, and the next run works once it does."""
+    night.disk("locked")
+    night.up()
+    keys = night.lab.path("system/ssh/authorized_keys")
+    os.rename(keys, keys + ".away")
+    check = night.lab.headrace("check", CONF, status=1)
+    expect("Permission denied (publickey)" in text_of(check), f"headrace check: {text_of(check)}")
+    expect(night.dump() & FAILED, "a client that lets nobody in was dumped")
+    night.expect_report(r"/locked.*Permission denied \(publickey\).*authorized_keys", "what ssh said and what to do")
+    os.rename(keys + ".away", keys)
+    known = night.lab.path("system/etc-ssh/ssh_known_hosts")
+    os.rename(known, known + ".away")
+    expect(night.dump() & FAILED, "a host nobody knows was dumped")
+    night.expect_report(r"/locked.*Host key verification failed.*known_hosts", "what ssh said and what to do")
+    os.rename(known + ".away", known)
+    night.expect_good_run("locked")
+
+
+@scenario(auth="ssh")
+def ssh_breaks(night):
+    """The ssh session ends in the middle of a dump: the archiver ends with it, and the dump is made again."""
+    night.disk("cut", 8)
+    night.disk("other")
+    night.up()
+    slow_tar.set_mode(night.lab, "hold disks/cut")
+    run = night.start_dump()
+    slow_tar.set_mode(night.lab, "")
+    sessions = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if "sshd: root" in title_of(pid)]
+    expect(sessions, "there is no ssh session")
+    for pid in sessions:
+        os.kill(pid, signal.SIGKILL)
+    status = night.end_of(run)
+    expect(status == 0, f"exit status {status}\n{night.report()}")
+    night.expect_results(cut="SUCCESS", other="SUCCESS")
+    for name in ("cut", "other"):
+        night.expect_restored(name)
+
+
+def title_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
 @scenario(global_lines="dtimeout 20")
 def hostile_bytes(night):
     """Garbage on the client's port while a dump goes on: the dump does not notice."""

@@ -29,9 +29,10 @@ class Amandahosts : public auth::Authorizer {
 
   void ask(auth::Question question, auth::Answer answer) override {
     if (!question.origin.address) {
-      // The parent process is on this machine and could run the archiver itself.
-      loop_.post(
-          [host = rules_.local_host, answer = std::move(answer)]() mutable { answer(std::move(host)); });
+      // Our parent process: either it is on this machine and could run the archiver itself, or it is sshd,
+      // which has let the server in.
+      std::string host = question.origin.auth == "ssh" ? question.origin.host : rules_.local_host;
+      loop_.post([host = std::move(host), answer = std::move(answer)]() mutable { answer(std::move(host)); });
       return;
     }
     const auto address = *question.origin.address;

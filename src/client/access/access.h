@@ -21,7 +21,7 @@ struct AccessRules {
   std::string local_user;  // the dump user: owner of the file, and the user a line without one means
   uid_t local_uid = 0;
   gid_t local_gid = 0;
-  std::string local_host;  // peer name of requests that come without an address (auth local)
+  std::string local_host;  // peer name of requests by auth local
 };
 
 // `check` is how a peer's name is found out and checked; empty: by the system's resolver.

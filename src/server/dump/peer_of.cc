@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <netdb.h>
+#include <strings.h>
 
 #include <charconv>
 
@@ -11,8 +12,8 @@ using base::Result;
 
 constexpr uint16_t kAmandaPort = 10080;
 
-static Result<uint16_t> port_of(const std::string& text) {
-  if (text.empty()) return kAmandaPort;
+static Result<uint16_t> port_of(const std::string& text, bool ssh) {
+  if (text.empty()) return ssh ? 0 : kAmandaPort;
   uint16_t port = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
   if (parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && port != 0) return port;
@@ -31,7 +32,7 @@ static loop::PortRange ports_of(const config::PortRange& range, loop::PortRange 
 }
 
 Result<auth::Peer> peer_of(const config::ServerConfig& config, const config::DiskListEntry& entry) {
-  auto port = port_of(entry.dumptype.client_port);
+  auto port = port_of(entry.dumptype.client_port, ::strcasecmp(entry.dumptype.auth.c_str(), "ssh") == 0);
   if (!port) return std::unexpected(std::move(port).error());
   auth::Peer peer;
   peer.host = entry.host;
@@ -45,6 +46,9 @@ Result<auth::Peer> peer_of(const config::ServerConfig& config, const config::Dis
   peer.stream_ports = ports_of(config.globals.unreserved_tcp_port, peer.stream_ports);
   peer.tries = static_cast<int>(config.globals.connect_tries);
   peer.amandad_path = entry.dumptype.amandad_path;
+  peer.client_username =
+      entry.dumptype.client_username.empty() ? config.globals.dumpuser : entry.dumptype.client_username;
+  peer.ssh_keys = entry.dumptype.ssh_keys;
   return peer;
 }
 
@@ -56,7 +60,8 @@ exchange::RequestTimes times_of(const config::ServerConfig& config, base::Durati
 }
 
 bool same_way(const auth::Peer& a, const auth::Peer& b) {
-  return a.host == b.host && a.auth == b.auth && a.port == b.port && a.amandad_path == b.amandad_path;
+  return a.host == b.host && a.auth == b.auth && a.port == b.port && a.amandad_path == b.amandad_path &&
+         a.client_username == b.client_username && a.ssh_keys == b.ssh_keys;
 }
 
 }  // namespace headrace::dump
