@@ -16,6 +16,7 @@
 #include "loop/loop.h"
 #include "server/dump/dle_of.h"
 #include "server/dump/host_checks.h"
+#include "server/dump/server_filters.h"
 #include "server/hold/holding_disks.h"
 #include "server/volume/changer.h"
 #include "server/volume/labeling.h"
@@ -130,11 +131,21 @@ void check_server(const ServerContext& context, const std::vector<config::DiskLi
   }
   check_holding(context.config, findings);
   check_volume(context.config, findings);
+  std::set<std::string> programs;  // that cannot be run
   for (const auto& disk : disks) {
     if (auto why = dump::why_not(disk); !why.empty()) {
       findings.add(Kind::error, "server",
                    fmt::format("{}:{}: {}:{}: {}", disk.file, disk.line, disk.host, disk.disk, why));
+      continue;
     }
+    for (const auto& filter : dump::server_filters(dump::dle_of(disk))) {
+      if (::access(filter.program.c_str(), X_OK) != 0) programs.insert(filter.program);
+    }
+  }
+  for (const auto& program : programs) {
+    findings.add(Kind::error, "server",
+                 fmt::format("{}, by which the server is to compress or encrypt, cannot be run: {}", program,
+                             std::filesystem::exists(program) ? "no right to" : "no such file"));
   }
 }
 

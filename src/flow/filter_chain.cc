@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <csignal>
+
 #include "flow/limits.h"
 #include "loop/fd_stream.h"
 
@@ -14,6 +17,7 @@ struct FilterChain::Filter {
   std::unique_ptr<loop::Duplex> output;
   std::unique_ptr<loop::Duplex> text;
   std::unique_ptr<LineReader> reader;
+  bool stopped_reading = false;
 };
 
 FilterChain::FilterChain(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, ChainOptions options)
@@ -68,25 +72,26 @@ void FilterChain::start_pumps() {
     from = filter->output.get();
   }
   joint.name = fmt::format("{} DATA", options_.name);
+  joint.finish_sink = options_.finish_sink;
   pumps_.push_back(std::make_unique<Pump>(loop_, *from, sink_, joint));
+  if (gate_ != nullptr) pumps_.front()->set_gate(*gate_);
+  if (throttle_ != nullptr) pumps_.front()->set_throttle(*throttle_);
   if (options_.checksums) {
     pumps_.front()->add_tap(entered_);
     if (!filters_.empty()) pumps_.back()->add_tap(left_);
   }
   parts_left_ = pumps_.size() + 2 * filters_.size();
-  for (auto& pump : pumps_) {
-    const bool last = pump == pumps_.back();
-    pump->start([this, last](base::Result<> outcome) {
-      delivered_ = delivered_ || (last && outcome);
-      part_ended(std::move(outcome));
-    });
+  for (size_t joint = 0; joint < pumps_.size(); ++joint) {
+    pumps_[joint]->start([this, joint](base::Result<> outcome) { pump_ended(joint, std::move(outcome)); });
   }
-  for (auto& filter : filters_) {
-    filter->reader = std::make_unique<LineReader>(
-        loop_, *filter->text, [this](std::string_view line, bool) { message_(line); },
+  for (size_t which = 0; which < filters_.size(); ++which) {
+    Filter& filter = *filters_[which];
+    filter.reader = std::make_unique<LineReader>(
+        loop_, *filter.text,
+        [this, &filter](std::string_view line, bool) { message_(filter.command.role, line); },
         [this](base::Result<> outcome) { part_ended(std::move(outcome)); });
-    filter->reader->start();
-    filter->process->on_exit([this, f = filter.get()](loop::ExitStatus status) { filter_ended(*f, status); });
+    filter.reader->start();
+    filter.process->on_exit([this, which](loop::ExitStatus status) { filter_ended(which, status); });
   }
 }
 
@@ -102,25 +107,52 @@ std::vector<FilterChain::Program> FilterChain::programs() const {
   return out;
 }
 
-void FilterChain::filter_ended(Filter& filter, loop::ExitStatus status) {
-  if (status.good()) return part_ended({});
-  const char* how = status.signalled ? "got signal" : "returned";
-  part_ended(base::fail(base::ErrorKind::gone,
-                        fmt::format("{} ({}) {} {} {}", filter.command.role, filter.process->pid(),
-                                    filter.command.program, how, status.code)));
+uint64_t FilterChain::moved_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& pump : pumps_) bytes += pump->meter().snapshot().bytes;
+  return bytes;
+}
+
+// Joint i writes to filter i; the last one to the sink.
+void FilterChain::pump_ended(size_t joint, base::Result<> outcome) {
+  const bool last = joint + 1 == pumps_.size();
+  delivered_ = delivered_ || (last && outcome);
+  if (last || outcome || outcome.error().sys_errno() != EPIPE) return part_ended(std::move(outcome));
+  filters_[joint]->stopped_reading = true;
+  exit_grace_ = loop_.after(kFilterExitGrace,
+                            [this, broken = std::move(outcome)]() mutable { part_ended(std::move(broken)); });
+}
+
+void FilterChain::filter_ended(size_t which, loop::ExitStatus status) {
+  const Filter& filter = *filters_[which];
+  const std::string name =
+      fmt::format("{} ({}) {}", filter.command.role, filter.process->pid(), filter.command.program);
+  // Whoever does not read its output any more knows why, and is given the time to say it.
+  if (status.signalled && status.code == SIGPIPE && exit_grace_) return;
+  if (!status.good()) {
+    const char* how = status.signalled ? "got signal" : "returned";
+    return part_ended(base::fail(base::ErrorKind::gone, fmt::format("{} {} {}", name, how, status.code)));
+  }
+  if (filter.stopped_reading) {
+    return part_ended(base::fail(base::ErrorKind::gone, name + " ended before it had read everything"));
+  }
+  part_ended({});
 }
 
 void FilterChain::part_ended(base::Result<> outcome) {
   if (parts_left_ == 0) return;
   if (!outcome) {
     parts_left_ = 0;
-    done_(std::unexpected(std::move(outcome).error()));
-    return;
+    exit_grace_.reset();
+    // Which may destroy us.
+    auto done = std::move(done_);
+    return done(std::unexpected(std::move(outcome).error()));
   }
   if (--parts_left_ > 0) return;
-  if (!options_.checksums) return done_(ChainOutcome{});
+  auto done = std::move(done_);
+  if (!options_.checksums) return done(ChainOutcome{});
   const base::CrcAndSize entered = entered_.value();
-  done_(ChainOutcome{entered, filters_.empty() ? entered : left_.value()});
+  done(ChainOutcome{entered, filters_.empty() ? entered : left_.value()});
 }
 
 }  // namespace headrace::flow

@@ -3,6 +3,7 @@
 
   row.py --server amanda|headrace --client amanda|headrace [--auth bsdtcp|bsd|bsdudp|local|ssh]
          [--program GNUTAR|amgtar] [--index yes|no] [--client-style daemon|inetd]
+         [--filters none|server-fast|server-best|server-custom|server-encrypt|server-both]
          [--then-server amanda|headrace] [--then-client amanda|headrace] [--restorers all|real]
          [--bad-network SEED]
 
@@ -23,6 +24,17 @@ import lab as labs  # noqa: E402
 import tree  # noqa: E402
 from lab import CLIENT, CONF, Failure, expect, quote  # noqa: E402
 
+# What the dumptype says, and what the first line of each header then has to say; {zip} and {crypt} are programs.
+FILTERS = {
+    "none": ("", " comp N program "),
+    "server-fast": ("compress server fast", " comp .gz program "),
+    "server-best": ("compress server best", " comp .gz program "),
+    "server-custom": ('compress server custom\nserver-custom-compress "{zip}"', " comp cust program .* server_custom_compress {zip}$"),
+    "server-encrypt": ('encrypt server\nserver-encrypt "{crypt}"\nserver-decrypt-option "-x"',
+                       " comp N program .* crypt enc server_encrypt {crypt} server_decrypt_option -x$"),
+    "server-both": ('compress server fast\nencrypt server\nserver-encrypt "{crypt}"',
+                    " comp .gz program .* crypt enc server_encrypt {crypt} server_decrypt_option -d$"),
+}
 BIG = "/srv/big"
 SMALL = "it's a \"small\" disk, è"
 
@@ -31,6 +43,7 @@ class Row:
     def __init__(self, lab, arguments):
         self.lab, self.server, self.restorers = lab, arguments.server, arguments.restorers
         self.server_user = user_of(self.server, lab)
+        self.header_pattern = self.install_filters(FILTERS[arguments.filters])
         self.then_server, self.then_client = arguments.then_server, arguments.then_client
         self.bad_network = arguments.bad_network
         self.patience = 120 if self.bad_network is None else 400  # a lost packet is sent again after ten seconds
@@ -40,6 +53,18 @@ class Row:
 
     def say(self, text):
         print(f"{time.monotonic() - self.started:6.1f} s  {text}", flush=True)
+
+    def install_filters(self, filters):
+        """Programs that compress and encrypt, so to speak, and the dumptype that asks for them."""
+        lines, pattern = filters
+        programs = {name: self.lab.path("bin", name) for name in ("zip", "crypt")}
+        os.makedirs(self.lab.path("bin"), exist_ok=True)
+        for name, script in (("zip", 'exec gzip "$@"'), ("crypt", "exec tr '\\000-\\377' '\\200-\\377\\000-\\177'")):
+            with open(programs[name], "w", encoding="utf-8") as file:
+                file.write(f"#!/bin/sh\n{script}\n")
+            os.chmod(programs[name], 0o755)
+        self.lab.dumptype_lines += lines.format(**programs)
+        return pattern.format(**programs)
 
     # ---- a run ---------------------------------------------------------------------------------
 
@@ -87,8 +112,15 @@ class Row:
         return self.lab.command(["amfetchdump", "-p", "--exact-match", CONF, CLIENT, disk, self.runs[level], level], "backup")
 
     def by_dd(self, disk, level):
+        """As the header says, but for its last command, which is tar."""
         files = self.lab.volume_files(disk, self.runs[level], level)
-        return ["sh", "-c", 'for part; do dd if="$part" bs=32k skip=1 status=none || exit 1; done', "sh", *files]
+        with open(files[0], "rb") as file:
+            header = file.read(32768).decode("utf-8", "surrogateescape")
+        expect(re.search(self.header_pattern, header.split("\n")[0]), f"the header's first line should say {self.header_pattern}: {header}")
+        restore = re.search(r"\n\tdd if=<tape> bs=32k skip=1 \|(.*)", header)
+        expect(restore, f"the header does not say how to restore: {header}")
+        undo = "".join(f" | {command}" for command in restore[1].split(" | ")[:-1])
+        return ["sh", "-c", 'for part; do dd if="$part" bs=32k skip=1 status=none || exit 1; done' + undo, "sh", *files]
 
     def by_amrestore(self, disk, level):
         # Parts become files of their own, numbered with seven digits.
@@ -242,6 +274,7 @@ def main():
     parser.add_argument("--program", choices=("GNUTAR", "amgtar"), default="GNUTAR")
     parser.add_argument("--index", choices=("yes", "no"), default="yes")
     parser.add_argument("--client-style", choices=("daemon", "inetd"), default="daemon")
+    parser.add_argument("--filters", choices=tuple(FILTERS), default="none", help="what the server does with the bytes")
     parser.add_argument("--then-server", choices=("amanda", "headrace"), help="who makes the incremental run")
     parser.add_argument("--then-client", choices=("amanda", "headrace"), help="who answers in the incremental run")
     parser.add_argument("--bad-network", type=int, metavar="SEED", help="lose, double, delay and reorder UDP packets")

@@ -128,7 +128,7 @@ class Sendbackup : public exchange::Service {
         std::make_unique<flow::FilterChain>(context_.loop, archiver_->data(), *streams_[kData], options);
     auto flowing = data_path_->start(
         filters_of(context_.paths, dle()),
-        [this](std::string_view line) { message(fmt::format("? {}", line)); },
+        [this](std::string_view, std::string_view line) { message(fmt::format("? {}", line)); },
         [this](base::Result<flow::ChainOutcome> outcome) { data_ended(std::move(outcome)); });
     if (!flowing) {
       stop();

@@ -79,8 +79,10 @@ struct ToLines {
     dumped.native = e.native_crc;
     dumped.client = e.client_crc;
     dumped.seconds = e.seconds;
-    dumped.stored_kib = static_cast<int64_t>(e.stored_kib);
-    dumped.kps = kps(static_cast<double>(e.stored_kib), e.seconds);
+    // What the dumper received: filters of the server come behind it.
+    const uint64_t received_kib = e.client_crc.known() ? base::to_kib(e.client_crc.size) : e.stored_kib;
+    dumped.stored_kib = static_cast<int64_t>(received_kib);
+    dumped.kps = kps(static_cast<double>(received_kib), e.seconds);
     dumped.native_kib = static_cast<int64_t>(e.native_kib);
     if (e.strange) dumped.messages = e.messages;
     Lines lines{dumped};
@@ -96,7 +98,7 @@ struct ToLines {
       chunked.server = e.server_crc;
       chunked.seconds = e.seconds;
       chunked.stored_kib = static_cast<int64_t>(e.stored_kib);
-      chunked.kps = dumped.kps;
+      chunked.kps = kps(static_cast<double>(e.stored_kib), e.seconds);
       lines.emplace_back(chunked);
     }
     if (dump != nullptr) {

@@ -95,6 +95,21 @@ TEST_F(LogLines, ADumpToHoldingDisk) {
       "STATS driver estimate localhost /srv/d1 20261123005515 0 [sec 2 nkb 2972 ckb 2976 kps 1024]\n");
 }
 
+TEST_F(LogLines, WhatTheServerCompressedComesSmallerOutOfTheChunker) {
+  plan();
+  take(journal::DumpStarted{kImage, 1, journal::Destination::holding, {}});
+  journal::DumpFinished finished{kImage, 1, 2160, 13, 2};
+  finished.native_crc = finished.client_crc = {0x8fac65f4, 2211840};
+  finished.server_crc = {0xdf9f3d25, 13039};
+  const std::string text = take(finished);
+  EXPECT_TRUE(text.starts_with(
+      "SUCCESS dumper localhost /srv/d1 20261123005515 0 8fac65f4:2211840 8fac65f4:2211840 "
+      "[sec 2.000 kb 2160 kps 1080.0 orig-kb 2160]\n"
+      "SUCCESS chunker localhost /srv/d1 20261123005515 0 df9f3d25:13039 [sec 2.000000 kb 13 "
+      "kps 6.500000]\n"))
+      << text;
+}
+
 TEST_F(LogLines, ADumpToAVolumeHasNoChunker) {
   plan();
   take(journal::DumpStarted{kImage, 1, journal::Destination::volume, {}});

@@ -115,7 +115,7 @@ TEST_F(NightTest, ARecordThatCannotBeReadIsAWarning) {
 }
 
 TEST_F(NightTest, WishesAndAnswers) {
-  disk_names = {"/d1", "/d2 { \n t\n compress server fast\n} #", "/d3"};
+  disk_names = {"/d1", "/d2 { \n t\n data-path directtcp\n} #", "/d3"};
   const auto night = begin();
   const auto wishes = wishes_of(night);
   ASSERT_EQ(wishes.size(), 2U) << "what cannot be dumped is not asked for";
@@ -128,7 +128,7 @@ TEST_F(NightTest, WishesAndAnswers) {
   answers.take(EstimateAnswer{kHost, "/d3", 0, -1, "no such directory", true, ""});
   EXPECT_EQ(answers.answers()[0].native_kib.at(0), 4711);
   EXPECT_EQ(answers.answers()[0].refusal, "");
-  EXPECT_NE(answers.answers()[1].refusal.find("compression on the server"), std::string::npos);
+  EXPECT_NE(answers.answers()[1].refusal.find("directtcp"), std::string::npos);
   EXPECT_EQ(answers.answers()[2].refusal, "no such directory");
 
   Answers silent(night);

@@ -191,7 +191,8 @@ std::vector<journal::Joint> PathWatch::joints() const {
       out.push_back(joint_of(joint.name, snapshot_of(joint)));
   for (size_t i = 0; i < last.joints.size(); ++i) {
     const bool end = i + 1 == last.joints.size();
-    out.push_back(joint_of(!end               ? "server receive"
+    out.push_back(joint_of(!end && i > 0      ? "server compress"
+                           : !end             ? "server receive"
                            : shape_.to_volume ? "volume write"
                                               : "holding write",
                            last.joints[i]));

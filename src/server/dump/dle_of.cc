@@ -69,6 +69,11 @@ wire::Dle dle_of(const config::DiskListEntry& entry) {
     dle.encrypt_program = type.client_encrypt;
     dle.decrypt_option = type.client_decrypt_option;
   }
+  if (type.encrypt == config::Encrypt::server) {
+    dle.encrypt = wire::Encrypt::server_custom;
+    dle.encrypt_program = type.server_encrypt;
+    dle.decrypt_option = type.server_decrypt_option;
+  }
   dle.record = type.record;
   dle.index = type.index;
   dle.kencrypt = type.kencrypt;
@@ -92,12 +97,15 @@ wire::Dle dle_of(const config::DiskListEntry& entry) {
 std::string why_not(const config::DiskListEntry& entry) {
   const config::Dumptype& type = entry.dumptype;
   const std::string change = ": change dumptype \"" + type.name + "\"";
-  if (config::is_server(type.compress)) {
-    return "compression on the server is not available yet" + change +
-           " to \"compress none\" or \"compress client fast\"";
+  const auto names_no_program = [&](const std::string& what, const std::string& parameter) {
+    return what + " needs the absolute path of a program in " + parameter + change;
+  };
+  if (type.compress == config::Compress::server_custom && !type.server_custom_compress.starts_with('/')) {
+    return names_no_program("compress server custom", "server-custom-compress");
   }
-  if (type.encrypt == config::Encrypt::server)
-    return "encryption on the server is not available yet" + change;
+  if (type.encrypt == config::Encrypt::server && !type.server_encrypt.starts_with('/')) {
+    return names_no_program("encrypt server", "server-encrypt");
+  }
   if (type.data_path == config::DataPath::directtcp) return "data-path directtcp is not available" + change;
   if (type.program != "GNUTAR" && !type.uses_application()) {
     return "program \"" + type.program + "\" is not available" + change + " to \"GNUTAR\" or an application";

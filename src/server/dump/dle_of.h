@@ -8,7 +8,7 @@ namespace headrace::dump {
 
 wire::Dle dle_of(const config::DiskListEntry& entry);
 
-// Why Headrace cannot dump this entry (server-side compression, encryption, direct TCP …); empty when it can.
+// Why Headrace cannot dump this entry (direct TCP, a filter without a program …); empty when it can.
 std::string why_not(const config::DiskListEntry& entry);
 
 }  // namespace headrace::dump

@@ -6,11 +6,12 @@
 #include <optional>
 
 #include "base/alive.h"
-#include "flow/crc_tap.h"
+#include "flow/filter_chain.h"
 #include "flow/lines.h"
 #include "flow/pump.h"
 #include "server/dump/index_sink.h"
 #include "server/dump/message_log.h"
+#include "server/dump/server_filters.h"
 #include "wire/dle_request.h"
 #include "wire/packet.h"
 #include "wire/sendbackup.h"
@@ -59,13 +60,12 @@ class Dump::Impl {
 
   flow::Gate gate_;
   bool image_safe() const { return image_safe_; }
-  uint64_t bytes() const { return data_pump_ ? data_pump_->meter().snapshot().bytes : 0; }
+  uint64_t bytes() const { return data_ ? data_->entry_meter().snapshot().bytes : 0; }
   std::vector<const flow::Meter*> meters() const {
-    if (!data_pump_) return {};
-    return {&data_pump_->meter()};
+    return data_ ? data_->meters() : std::vector<const flow::Meter*>();
   }
   const std::optional<ClientMeters>& client_meters() const { return client_meters_; }
-  int data_fd() const { return data_pump_ && !streams_.empty() ? streams_[kData]->native_fd() : -1; }
+  int data_fd() const { return data_ && !streams_.empty() ? streams_[kData]->native_fd() : -1; }
 
  private:
   int level() const { return request_.dle.levels.front().level; }
@@ -174,7 +174,7 @@ class Dump::Impl {
     }
     last_sign_of_life_ = loop_.clock().now();
     messages_.add(line, partial);
-    if (messages_.header_complete() && !data_pump_ && !failing_) open_target();
+    if (messages_.header_complete() && !data_ && !failing_) open_target();
   }
 
   void open_target() {
@@ -187,40 +187,51 @@ class Dump::Impl {
     header.dle_xml =
         wire::encode_dle_xml(request_.dle, wire::DleFor::header, wire::FeatureSet::ours_as_server());
     messages_.describe(header);
+    if (auto sound = as_asked(request_.dle, header); !sound) return fail(std::move(sound).error());
+    describe_server_filters(request_.dle, header);
     header.blocksize = wire::kHeaderBlockBytes;
     auto sink = target_.open(header);
     if (!sink) return fail(std::move(sink).error());
-    flow::PumpOptions options;
-    options.finish_sink = false;
-    options.name = fmt::format("{}:{} DATA", request_.host, request_.dle.disk);
-    data_pump_ = std::make_unique<flow::Pump>(loop_, *streams_[kData], **sink, options);
-    data_pump_->add_tap(crc_);
-    data_pump_->set_gate(gate_);
-    data_pump_->start([this](Result<> outcome) {
-      data_ended_ = true;
-      if (!outcome) return fail(std::move(outcome).error().during("receiving the dump"));
-      settle_when_all_ended();
-    });
+    data_ = std::make_unique<flow::FilterChain>(
+        loop_, *streams_[kData], **sink,
+        flow::ChainOptions{.name = fmt::format("{}:{}", request_.host, request_.dle.disk),
+                           .finish_sink = false});
+    data_->set_gate(gate_);
+    auto flowing = data_->start(
+        server_filters(request_.dle),
+        [this](std::string_view role, std::string_view line) {
+          messages_.add(fmt::format("? {}: {}", role, line), false);
+        },
+        [this](Result<flow::ChainOutcome> outcome) {
+          if (!outcome) return fail(std::move(outcome).error().during("receiving the dump"));
+          data_outcome_ = *outcome;
+          settle_when_all_ended();
+        });
+    if (!flowing) fail(std::move(flowing).error());
   }
+
+  static bool blocked(const flow::Meter& meter) { return meter.state() == flow::FlowState::blocked; }
 
   void watch_silence() {
     const auto interval = std::clamp(request_.data_timeout, kSilenceCheckLeast, kSilenceCheck);
     silence_ = loop_.after(interval, [this] {
-      uint64_t now_bytes = 0;
+      uint64_t now_bytes = data_ ? data_->moved_bytes() : 0;
       // A closed gate, or a file that takes nothing, is our own doing and no silence of the client.
-      bool ours = !gate_.open();
-      for (const auto* pump : {data_pump_.get(), index_pump_.get(), state_pump_.get()}) {
+      bool ours = !gate_.open() || (data_ && blocked(data_->meter()));
+      for (const auto* pump : {index_pump_.get(), state_pump_.get()}) {
         if (pump == nullptr) continue;
         now_bytes += pump->meter().snapshot().bytes;
-        ours = ours || pump->meter().state() == flow::FlowState::blocked;
+        ours = ours || blocked(pump->meter());
       }
       const auto now = loop_.clock().now();
       if (now_bytes != seen_bytes_ || ours) last_sign_of_life_ = now;
       seen_bytes_ = now_bytes;
       if (now - last_sign_of_life_ > request_.data_timeout) {
+        const bool filter = data_ && blocked(data_->entry_meter());
         return fail(Error(
             ErrorKind::again,
-            fmt::format("data timeout: the client sent nothing for {} seconds (dtimeout)",
+            fmt::format("data timeout: {} for {} seconds (dtimeout)",
+                        filter ? "the server's filters took nothing" : "the client sent nothing",
                         std::chrono::duration_cast<std::chrono::seconds>(request_.data_timeout).count())));
       }
       watch_silence();
@@ -228,24 +239,25 @@ class Dump::Impl {
   }
 
   void settle_when_all_ended() {
-    if (failing_ || !mesg_ended_ || !data_ended_ || !index_ended_ || !state_ended_) return;
+    if (failing_ || !mesg_ended_ || !data_outcome_ || !index_ended_ || !state_ended_) return;
     silence_.reset();
     outcome_.native_crc = messages_.native_crc();
     outcome_.client_crc = messages_.client_crc();
-    outcome_.server_crc = crc_.value();
+    outcome_.server_crc = data_outcome_->left;
     outcome_.native_kib = messages_.native_kib();
-    outcome_.stored_bytes = crc_.value().size;
+    outcome_.stored_bytes = data_outcome_->left.size;
     if (auto verdict = messages_.verdict(); !verdict) return fail(std::move(verdict).error());
     if (stream_failure_) return fail(*stream_failure_);
-    if (crc_.value().size == 0 && outcome_.native_kib > 0) {
+    const base::CrcAndSize& received = data_outcome_->entered;
+    if (received.size == 0 && outcome_.native_kib > 0) {
       return fail(
           Error(ErrorKind::corrupt,
                 fmt::format("the client says that it dumped {} KiB, and none came", outcome_.native_kib)));
     }
-    if (outcome_.client_crc.known() && outcome_.client_crc != outcome_.server_crc) {
+    if (outcome_.client_crc.known() && outcome_.client_crc != received) {
       return fail(Error(ErrorKind::corrupt,
                         fmt::format("client CRC ({}) does not match that of the data received ({})",
-                                    outcome_.client_crc.text(), outcome_.server_crc.text())));
+                                    outcome_.client_crc.text(), received.text())));
     }
     wire::DumpHeader& header = outcome_.header;
     header.orig_size_kib = outcome_.native_kib;
@@ -313,7 +325,7 @@ class Dump::Impl {
   // Everything towards the client and the target is given up, in the order of who uses whom.
   void let_go() {
     silence_.reset();
-    data_pump_.reset();
+    data_.reset();
     if (!image_safe_) target_.abandon();
     index_pump_.reset();
     state_pump_.reset();
@@ -354,7 +366,7 @@ class Dump::Impl {
   std::optional<ClientMeters> client_meters_;
   std::optional<Error> stream_failure_;
   bool mesg_ended_ = false;
-  bool data_ended_ = false;
+  std::optional<flow::ChainOutcome> data_outcome_;
   bool index_ended_ = false;
   bool state_ended_ = false;
   bool failing_ = false;
@@ -367,14 +379,13 @@ class Dump::Impl {
   std::unique_ptr<exchange::Requester> requester_;
   std::vector<std::unique_ptr<exchange::Requester>> retired_;  // may be on the stack above us
   exchange_streams streams_;
-  flow::CrcTap crc_;
   uint64_t index_lane_;
   std::unique_ptr<IndexSink> index_;
   std::unique_ptr<IndexSink> state_;
   std::unique_ptr<flow::LineReader> mesg_;
   std::unique_ptr<flow::Pump> index_pump_;
   std::unique_ptr<flow::Pump> state_pump_;
-  std::unique_ptr<flow::Pump> data_pump_;
+  std::unique_ptr<flow::FilterChain> data_;
   std::unique_ptr<loop::Timer> silence_;
   base::Alive alive_;
 };

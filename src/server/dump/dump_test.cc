@@ -175,6 +175,82 @@ TEST_F(DumpTest, AGoodDumpIsWholeAndDescribed) {
   EXPECT_EQ(client.asked, std::vector<std::string>{"/d 0"});
 }
 
+TEST_F(DumpTest, FiltersOfTheServerChangeWhatIsStoredAndTheHeaderSaysHow) {
+  const fs::path crypt = directory / "crypt";
+  ASSERT_TRUE(base::replace_file(crypt, "#!/bin/sh\necho with $# arguments >&2\nexec tr a-y b-z\n", 0700));
+  request.dle.compress = wire::Compress::server_fast;
+  request.dle.encrypt = wire::Encrypt::server_custom;
+  request.dle.encrypt_program = crypt;
+  request.dle.decrypt_option = "-x";
+  const std::string bytes = std::string(900'000, 'q');
+  const auto result = run(good_script(bytes));
+  ASSERT_TRUE(result.result) << result.result.error().what();
+  EXPECT_EQ(result.client_crc.text(), FakeScript::crc_text(bytes));
+  EXPECT_EQ(result.server_crc.text(), FakeScript::crc_text(target.bytes));
+  EXPECT_EQ(result.stored_bytes, target.bytes.size());
+  EXPECT_LT(target.bytes.size(), bytes.size() / 10) << "compressed, and then encrypted";
+  EXPECT_NE(target.bytes.substr(0, 3), "\x1f\x8b\x08") << "encrypted last";
+  const wire::DumpHeader& header = *target.finished;
+  EXPECT_EQ(header.compress_suffix, ".gz");
+  EXPECT_EQ(header.uncompress_command, "/bin/gzip -dc");
+  EXPECT_EQ(header.decrypt_command, crypt.native() + " -x");
+  EXPECT_TRUE(header.encrypted);
+  EXPECT_EQ(header.server_encrypt_program, crypt.native());
+  EXPECT_EQ(header.server_decrypt_option, "-x");
+  EXPECT_EQ(header.server_crc, result.server_crc);
+  EXPECT_EQ(target.opened->decrypt_command, header.decrypt_command) << "known from the beginning";
+  EXPECT_TRUE(result.strange);
+  EXPECT_NE(std::ranges::find(result.messages, "? server encrypt: with 0 arguments"), result.messages.end());
+}
+
+TEST_F(DumpTest, AFilterOfTheServerThatFailsFailsTheDump) {
+  request.dle.compress = wire::Compress::server_custom;
+  request.dle.compress_program = "/bin/false";
+  expect_failed(run(good_script(pattern(3'000'000))), ErrorKind::gone, "/bin/false returned 1");
+  request.dle.compress_program = "/nonexistent/zip";
+  outcome.reset();
+  expect_failed(run(good_script("some")), ErrorKind::refused, "/nonexistent/zip");
+}
+
+TEST_F(DumpTest, AFilterOfTheServerThatTakesNothingHasADeadline) {
+  request.data_timeout = 50ms;
+  const fs::path zip = directory / "zip";
+  ASSERT_TRUE(base::replace_file(zip, "#!/bin/sh\nexec sleep 1000\n", 0700));
+  request.dle.compress = wire::Compress::server_custom;
+  request.dle.compress_program = zip;
+  client.scripts["/d"] = {good_script(pattern(8'000'000))};
+  start();
+  loop->run();
+  ASSERT_TRUE(outcome);
+  ASSERT_FALSE(outcome->result);
+  EXPECT_NE(outcome->result.error().what().find("the server's filters took nothing"), std::string::npos)
+      << outcome->result.error().what();
+}
+
+// A header's programs are run, often as root, when the dump is restored.
+TEST_F(DumpTest, AClientCannotNameProgramsThatNobodyAskedFor) {
+  for (const char* info : {"CLIENT_CUSTOM_COMPRESS=/usr/bin/python3", "CLIENT_ENCRYPT=/usr/bin/python3"}) {
+    outcome.reset();
+    FakeScript script;
+    script.mesg(std::string("sendbackup: start [h:/d level 0]\nsendbackup: info ") + info +
+                "\nsendbackup: info COMPRESS_SUFFIX=cust\nsendbackup: info end\n");
+    script.data("some").end(kToData).end(kToIndex).close_with("some").end(kToMesg);
+    expect_failed(run(script), ErrorKind::refused, "/usr/bin/python3");
+    EXPECT_FALSE(target.opened);
+  }
+  outcome.reset();
+  FakeScript script;
+  script.mesg(
+      "sendbackup: start [h:/d level 0]\nsendbackup: info SERVER_ENCRYPT=/usr/bin/python3\n"
+      "sendbackup: info SERVER_CUSTOM_COMPRESS=/usr/bin/python3\nsendbackup: info end\n");
+  script.data("some").end(kToData).end(kToIndex).close_with("some").end(kToMesg);
+  const auto result = run(script);
+  ASSERT_TRUE(result.result) << result.result.error().what();
+  EXPECT_EQ(target.finished->server_encrypt_program, "");
+  EXPECT_EQ(target.finished->server_compress_program, "");
+  EXPECT_FALSE(target.finished->encrypted);
+}
+
 TEST_F(DumpTest, WorksWithoutIndex) {
   FakeScript script;
   script.wants_index = false;

@@ -76,11 +76,8 @@ void MessageLog::take_info(const wire::MesgLine& line) {
   if (line.key == "APPLICATION") fields_.application = line.value;
   if (line.key == "RECOVER_CMD") recover_command_ = line.value;
   if (line.key == "COMPRESS_SUFFIX") fields_.compress_suffix = line.value;
-  if (line.key == "SERVER_CUSTOM_COMPRESS") fields_.server_compress_program = line.value;
   if (line.key == "CLIENT_CUSTOM_COMPRESS") fields_.client_compress_program = line.value;
-  if (line.key == "SERVER_ENCRYPT") fields_.server_encrypt_program = line.value;
   if (line.key == "CLIENT_ENCRYPT") fields_.client_encrypt_program = line.value;
-  if (line.key == "SERVER_DECRYPT_OPTION") fields_.server_decrypt_option = line.value;
   if (line.key == "CLIENT_DECRYPT_OPTION") fields_.client_decrypt_option = line.value;
 }
 
@@ -88,13 +85,10 @@ void MessageLog::describe(wire::DumpHeader& header) const {
   header.program = fields_.program;
   header.application = fields_.application;
   header.compress_suffix = fields_.compress_suffix;
-  header.server_compress_program = fields_.server_compress_program;
   header.client_compress_program = fields_.client_compress_program;
-  header.server_encrypt_program = fields_.server_encrypt_program;
   header.client_encrypt_program = fields_.client_encrypt_program;
-  header.server_decrypt_option = fields_.server_decrypt_option;
   header.client_decrypt_option = fields_.client_decrypt_option;
-  header.encrypted = !fields_.client_encrypt_program.empty() || !fields_.server_encrypt_program.empty();
+  header.encrypted = !fields_.client_encrypt_program.empty();
   // The client gives the whole pipeline ("gzip -dc |tar -xpGf - ..."); it stands in the header as it came.
   header.recover_command = recover_command_;
 }

@@ -78,12 +78,26 @@ TEST(DleOf, ClientEncryptionGoesAlong) {
   EXPECT_EQ(it.encrypt_program, "/usr/sbin/amcrypt");
 }
 
+// The header, and with it what restores the dump, is made of this.
+TEST(DleOf, ServerEncryptionGoesAlong) {
+  const auto it =
+      dle("program \"GNUTAR\"\nencrypt server\nserver-encrypt \"/usr/sbin/amcrypt\"\n"
+          "server-decrypt-option \"-x\"\ncompress server custom\nserver-custom-compress \"/bin/zip\"");
+  EXPECT_EQ(it.encrypt, wire::Encrypt::server_custom);
+  EXPECT_EQ(it.encrypt_program, "/usr/sbin/amcrypt");
+  EXPECT_EQ(it.decrypt_option, "-x");
+  EXPECT_EQ(it.compress, wire::Compress::server_custom);
+  EXPECT_EQ(it.compress_program, "/bin/zip");
+}
+
 TEST(WhyNot, NamesWhatToChange) {
   const std::pair<const char*, const char*> cases[] = {
       {"program \"GNUTAR\"", ""},
       {"program \"APPLICATION\"\napplication \"gt\"", ""},
-      {"program \"GNUTAR\"\ncompress server fast", "compression on the server"},
-      {"program \"GNUTAR\"\nencrypt server", "encryption on the server"},
+      {"program \"GNUTAR\"\ncompress server fast", ""},
+      {"program \"GNUTAR\"\ncompress server custom", "server-custom-compress"},
+      {"program \"GNUTAR\"\ncompress server custom\nserver-custom-compress \"/bin/zip\"", ""},
+      {"program \"GNUTAR\"\nencrypt server\nserver-encrypt \"crypt\"", "server-encrypt"},
       {"program \"GNUTAR\"\ndata-path directtcp", "directtcp"},
       {"program \"DUMP\"", "program \"DUMP\""},
   };
