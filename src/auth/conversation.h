@@ -23,8 +23,9 @@ class Conversation {
  public:
   virtual ~Conversation() = default;
   virtual base::Result<> send(const wire::Packet& packet) = 0;
-  // Each packet that arrives; an error, once and last, when the path to the peer is gone. Never called from
-  // inside another call.
+  // Each packet that arrives; an error, once and last, when the path to the peer is gone. A responder also
+  // gets one of kind cancelled when the peer ends this conversation alone: its streams go on. Never called
+  // from inside another call.
   using Received = std::move_only_function<void(base::Result<wire::Packet>)>;
   virtual void on_packet(Received received) = 0;
 

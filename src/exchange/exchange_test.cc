@@ -93,6 +93,17 @@ class TextService : public Service {
   std::string text_;
 };
 
+// Never replies; says when it is destroyed.
+class Silent : public Service {
+ public:
+  explicit Silent(bool& gone) : gone_(gone) {}
+  ~Silent() override { gone_ = true; }
+  void start() override {}
+
+ private:
+  bool& gone_;
+};
+
 struct Ends {
   std::unique_ptr<loop::Loop> loop = loop::make_loop(1);
   AllowAll authorizer;
@@ -199,15 +210,6 @@ TEST(Exchange, CarriesAStreamWhole) {
 
 TEST(Exchange, ALostConnectionEndsTheServiceAndTheRequest) {
   bool destroyed = false;
-  class Silent : public Service {
-   public:
-    explicit Silent(bool& gone) : gone_(gone) {}
-    ~Silent() override { gone_ = true; }
-    void start() override {}
-
-   private:
-    bool& gone_;
-  };
   Ends ends(
       [&](ServiceCall&) -> Result<std::unique_ptr<Service>> { return std::make_unique<Silent>(destroyed); });
   auto requester =
@@ -223,6 +225,74 @@ TEST(Exchange, ALostConnectionEndsTheServiceAndTheRequest) {
   ends.loop->run();
   EXPECT_TRUE(destroyed);
   EXPECT_EQ(ends.responder->active(), 0U);
+}
+
+// The connection stays, for the next request.
+TEST(Exchange, ARequestThatIsGivenUpEndsItsService) {
+  bool destroyed = false;
+  Ends ends([&](ServiceCall& call) -> Result<std::unique_ptr<Service>> {
+    if (call.request().service == "noop") return std::make_unique<TextService>(call, "OPTIONS ;\n");
+    return std::make_unique<Silent>(destroyed);
+  });
+  auto requester =
+      std::make_unique<Requester>(*ends.loop, ends.path->begin(), request_body("sendsize"), RequestTimes{});
+  requester->start(nullptr, [](const Result<std::string>&) {});
+  std::function<void()> leave_when_served = [&] {
+    if (ends.responder->active() == 0 || ends.authorizer.asked.empty()) {
+      return ends.loop->post([&] { leave_when_served(); });
+    }
+    requester.reset();
+  };
+  ends.loop->post([&] { leave_when_served(); });
+  std::function<void()> until_gone = [&] {
+    if (destroyed && ends.responder->active() == 0) return ends.loop->stop();
+    ends.loop->post([&] { until_gone(); });
+  };
+  ends.loop->post([&] { until_gone(); });
+  auto guard = ends.loop->after(10s, [&] { ends.loop->stop(); });
+  ends.loop->run();
+  EXPECT_TRUE(destroyed);
+  EXPECT_EQ(ends.responder->connections(), 1U);
+  Requester next(*ends.loop, ends.path->begin(), request_body("noop"), {});
+  Result<std::string> reply = "nothing came";
+  next.start(nullptr, [&](Result<std::string> body) {
+    reply = std::move(body);
+    ends.loop->stop();
+  });
+  ends.loop->run();
+  EXPECT_TRUE(reply.has_value());
+}
+
+TEST(Exchange, WhatIsHeldOfRequestsHasABound) {
+  class Part : public Service {
+   public:
+    explicit Part(ServiceCall& call) : call_(call) {}
+    void start() override { call_.reply_partial("part\n"); }
+
+   private:
+    ServiceCall& call_;
+  };
+  Ends ends(
+      [](ServiceCall& call) -> Result<std::unique_ptr<Service>> { return std::make_unique<Part>(call); });
+  std::vector<std::unique_ptr<Requester>> requesters;
+  std::optional<base::Error> refused;
+  const auto ask = [&](const std::string& arguments, Requester::Partial partial) {
+    requesters.push_back(std::make_unique<Requester>(*ends.loop, ends.path->begin(),
+                                                     request_body("sendsize", arguments), RequestTimes{}));
+    requesters.back()->start(std::move(partial), [&](Result<std::string> body) {
+      if (!body) refused = body.error();
+      ends.loop->stop();
+    });
+  };
+  // The reply to the first makes an acquaintance, who may then send long ones.
+  ask("OPTIONS ;\n", [&](const std::string&) {
+    const std::string long_one = "OPTIONS ;\n" + std::string(4'000'000, 'x') + "\n";
+    for (size_t i = 0; i <= kMaxHeldRequestBytes / long_one.size(); ++i) ask(long_one, nullptr);
+  });
+  auto guard = ends.loop->after(10s, [&] { ends.loop->stop(); });
+  ends.loop->run();
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->what(), "too much is asked of this client at once: try again later");
 }
 
 // What a scanner or a stray HTTP client sends must end that connection and nothing else.

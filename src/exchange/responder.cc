@@ -30,6 +30,7 @@ struct Shared {
   ResponderTimes times;
   // Arguments of the backups under way: the same dump must not run twice, whatever connection asks.
   std::set<std::string> backups;
+  size_t held_bytes = 0;  // of all requests' arguments
 };
 
 // One request from its REQ to its end.
@@ -46,6 +47,7 @@ class Job : public ServiceCall {
 
   ~Job() override {
     service_.reset();
+    let_go_of_arguments();
     if (!backup_key_.empty()) shared_.backups.erase(backup_key_);
   }
 
@@ -91,6 +93,8 @@ class Job : public ServiceCall {
 
   void finished() override {
     finished_ = true;
+    // While the acknowledgement is awaited nobody reads them.
+    let_go_of_arguments();
     // The reply may still have to be acknowledged.
     if (state_ == State::streaming) end();
   }
@@ -101,8 +105,9 @@ class Job : public ServiceCall {
   void received(Result<Packet> packet) {
     if (state_ == State::over) return;
     if (!packet) {
-      // The conversation's path is gone: so are the streams, and nobody reads a reply.
-      end();
+      // Ended by a peer that has its reply: the streams go on. Else nobody reads a reply, and when the path
+      // is gone, so are the streams.
+      if (packet.error().kind() != ErrorKind::cancelled || state_ != State::streaming) end();
       return;
     }
     switch (packet->type) {
@@ -124,6 +129,11 @@ class Job : public ServiceCall {
     }
   }
 
+  void let_go_of_arguments() {
+    shared_.held_bytes -= std::exchange(held_bytes_, 0);
+    if (finished_) std::string().swap(request_.arguments);
+  }
+
   void send_ack() { (void)conversation_->send({PacketType::ack, {}}).has_value(); }
 
   void begin(const std::string& body) {
@@ -132,6 +142,11 @@ class Job : public ServiceCall {
     const bool needs_user = origin_.address.has_value();
     if (needs_user && !request->security_user) return refuse(std::string(wire::kNoSecurityText));
     if (request->arguments.empty()) return refuse("invalid REQ");
+    if (shared_.held_bytes + request->arguments.size() > kMaxHeldRequestBytes) {
+      return refuse("too much is asked of this client at once: try again later");
+    }
+    held_bytes_ = request->arguments.size();
+    shared_.held_bytes += held_bytes_;
     state_ = State::asking;
     request_ = {request->service, std::move(request->arguments), origin_.auth, ""};
     shared_.authorizer.ask({origin_, request->security_user.value_or(""), request->service},
@@ -228,6 +243,7 @@ class Job : public ServiceCall {
   std::unique_ptr<Service> service_;
   State state_ = State::fresh;
   bool finished_ = false;
+  size_t held_bytes_ = 0;  // counted in Shared
   std::string backup_key_;
   Packet reply_;
   int sends_left_ = 0;

@@ -27,6 +27,9 @@ struct ResponderTimes {
   base::Duration service_reply_timeout = std::chrono::hours(6);
 };
 
+// Of requests under way, all connections together; who comes on top of that is told to come again.
+inline constexpr size_t kMaxHeldRequestBytes = size_t{16} << 20U;
+
 class Responder {
  public:
   Responder(loop::Loop& loop, auth::Authorizer& authorizer, ServiceFactory factory,

@@ -95,6 +95,8 @@ class FdStream : public Duplex {
 
   void abandon() override {
     if (std::exchange(abandoned_, true)) return;
+    // The peer must not wait for more while we go on reading.
+    if (kind_ == FdKind::socket && fd_ && !write_closed_) ::shutdown(fd_.get(), SHUT_WR);
     end_writing();
   }
 

@@ -124,6 +124,22 @@ TEST(FdStream, ClosingBothDirectionsClosesTheDescriptor) {
   EXPECT_EQ(read(far.get(), &byte, 1), 0);
 }
 
+// Else it waits for more while we read on.
+TEST(FdStream, ThePeerSeesTheEndOfWhatIsAbandoned) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const base::Fd far(ends[1]);
+  const auto loop = make_loop(1);
+  auto near = make_fd_stream(*loop, base::Fd(ends[0]), FdKind::socket);
+  ASSERT_TRUE(near);
+  (*near)->abandon();
+  char byte = 'x';
+  EXPECT_EQ(recv(far.get(), &byte, 1, MSG_DONTWAIT), 0);
+  ASSERT_EQ(write(far.get(), &byte, 1), 1);
+  std::byte buffer[8];
+  EXPECT_EQ((*near)->read(buffer).bytes, 1U) << "the other direction goes on";
+}
+
 TEST(FdStream, AFileIsRefused) {
   const auto loop = make_loop(1);
   EXPECT_FALSE(make_fd_stream(*loop, base::Fd(open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), FdKind::pipe));

@@ -610,15 +610,15 @@ def both_killed(night):
     night.expect_good_run("often")
 
 
-def main():
-    if len(sys.argv) != 2 or sys.argv[1] not in {"--list", *SCENARIOS}:
-        print(__doc__)
+def main(known, usage):
+    if len(sys.argv) != 2 or sys.argv[1] not in {"--list", *known}:
+        print(usage)
         return 1
     if sys.argv[1] == "--list":
-        print("\n".join(SCENARIOS))
+        print("\n".join(known))
         return 0
     labs.inside()
-    function, settings = SCENARIOS[sys.argv[1]]
+    function, settings = known[sys.argv[1]]
     try:
         with labs.Lab(**{"client": "headrace", **settings}) as lab:
             function(Night(lab))
@@ -630,4 +630,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(SCENARIOS, __doc__))

@@ -159,6 +159,7 @@ Result<> Mux::send_packet(uint32_t handle, const wire::Packet& packet) {
                                   wire::kMaxFrameBytes));
   }
   if (!append_control(wire::encode_frame(handle, payload))) return std::unexpected(*failure_);
+  replied_ = replied_ || packet.type == wire::PacketType::rep || packet.type == wire::PacketType::prep;
   return {};
 }
 

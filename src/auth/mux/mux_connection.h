@@ -29,6 +29,8 @@ namespace headrace::auth {
 inline constexpr size_t kStreamQueueBytes = size_t{256} << 10U;
 inline constexpr size_t kMaxWaitingPackets = size_t{1} << 20U;
 inline constexpr size_t kMaxControlBacklog = size_t{16} << 20U;
+// Of a responder's connection until it has given a reply (a NAK is none): strangers get little of our memory.
+inline constexpr size_t kMaxFirstPacketBytes = size_t{256} << 10U;
 inline constexpr size_t kMaxStreamsPerConnection = 64;
 inline constexpr size_t kMaxConversationsPerConnection = 64;
 inline constexpr uint32_t kFirstStreamHandle = 499999;

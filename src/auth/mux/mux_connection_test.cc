@@ -156,15 +156,51 @@ TEST(MuxConnection, TakesFramesOfMaximalLengthAndNoLonger) {
 
 TEST(MuxConnection, APacketOfMaximalLengthIsDeliveredAndALongerOneNotSent) {
   Raw raw(End::responder);
+  raw.send(packet(4, PacketType::req, "first"));
+  ASSERT_TRUE(raw.loop.run_until_idle());
+  ASSERT_TRUE(raw.opened[0]->send({PacketType::rep, "known"}));
   raw.send(packet(4, PacketType::req, std::string(wire::kMaxFrameBytes - 2, 'q')));
   ASSERT_TRUE(raw.loop.run_until_idle());
-  ASSERT_EQ(raw.log.size(), 1U);
-  EXPECT_EQ(raw.log[0].size(), 4 + wire::kMaxFrameBytes - 2);
+  ASSERT_EQ(raw.log.size(), 2U);
+  EXPECT_EQ(raw.log[1].size(), 4 + wire::kMaxFrameBytes - 2);
   const auto sent = raw.opened[0]->send({PacketType::rep, std::string(wire::kMaxFrameBytes, 'r')});
   ASSERT_FALSE(sent);
   EXPECT_EQ(sent.error().kind(), ErrorKind::unsupported);
   EXPECT_TRUE(raw.opened[0]->send({PacketType::rep, "short"}));
-  EXPECT_EQ(raw.received(), packet(4, PacketType::rep, "short"));
+  EXPECT_EQ(raw.received(), packet(4, PacketType::rep, "known") + packet(4, PacketType::rep, "short"));
+}
+
+// Whoever can connect can make us hold what it sends; a NAK makes nobody an acquaintance.
+TEST(MuxConnection, AStrangersPacketIsHeldToLess) {
+  for (const bool refused : {true, false}) {
+    Raw raw(End::responder);
+    raw.send(packet(1, PacketType::req, std::string(kMaxFirstPacketBytes - 2, 'q')));
+    ASSERT_TRUE(raw.loop.run_until_idle());
+    ASSERT_EQ(raw.log.size(), 1U);
+    ASSERT_TRUE(raw.opened[0]->send({refused ? PacketType::nak : PacketType::prep, "so"}));
+    raw.send(packet(2, PacketType::req, std::string(kMaxFirstPacketBytes, 'q')));
+    ASSERT_TRUE(raw.loop.run_until_idle());
+    EXPECT_EQ(raw.closed.has_value(), refused);
+    if (!refused) continue;
+    EXPECT_EQ(raw.log[1], "a first request of 262146 bytes, more than the 262144 allowed");
+    EXPECT_LT(raw.bytes_taken(), kMaxFirstPacketBytes + 1000) << "nothing of it was read";
+  }
+}
+
+TEST(MuxConnection, AResponderLearnsThatItsPeerEndedAConversation) {
+  Raw raw(End::responder);
+  raw.send(packet(3, PacketType::req, "first") + wire::encode_frame(3, "") + wire::encode_frame(3, "") +
+           packet(4, PacketType::req, "second"));
+  ASSERT_TRUE(raw.loop.run_until_idle());
+  ASSERT_EQ(raw.log.size(), 3U) << "told once";
+  EXPECT_EQ(std::ranges::count(raw.log, "the peer ended the conversation"), 1);
+  EXPECT_FALSE(raw.closed);
+
+  Raw initiator(End::initiator);
+  initiator.listen(*initiator.ours);
+  initiator.send(wire::encode_frame(1, "") + packet(1, PacketType::rep, "after all"));
+  ASSERT_TRUE(initiator.loop.run_until_idle());
+  EXPECT_EQ(initiator.log, std::vector<std::string>{"REP after all"});
 }
 
 TEST(MuxConnection, FramesForUnknownHandlesAreDropped) {
@@ -267,7 +303,8 @@ TEST(MuxConnection, AnEndBetweenFramesIsProper) {
   ASSERT_TRUE(raw.loop.run_until_idle());
   ASSERT_TRUE(raw.closed);
   EXPECT_TRUE(*raw.closed);
-  EXPECT_EQ(raw.log, (std::vector<std::string>{"REQ first", "the peer closed the connection"}));
+  EXPECT_EQ(raw.log, (std::vector<std::string>{"REQ first", "the peer ended the conversation",
+                                               "the peer closed the connection"}));
 }
 
 // ---- bounds ----

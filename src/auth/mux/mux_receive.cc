@@ -127,6 +127,12 @@ bool Mux::read_header() {
     return false;
   }
   if (*piece && (*piece)->frame_length == 0) handle_closed((*piece)->handle);
+  if (*piece && end_ == End::responder && !replied_ && (*piece)->handle < first_stream_ &&
+      (*piece)->frame_length > kMaxFirstPacketBytes) {
+    lost(Error(ErrorKind::refused, fmt::format("a first request of {} bytes, more than the {} allowed",
+                                               (*piece)->frame_length, kMaxFirstPacketBytes)));
+    return false;
+  }
   frame_is_new_ = true;
   frame_is_dropped_ = false;
   return true;
@@ -239,9 +245,18 @@ void Mux::packet_complete(Talk& talk) {
   deliver(handle);
 }
 
+// The peer is done with a conversation; ours ends when its owner lets go of it. An initiator waits for what
+// it asked for as long as it likes; a responder's work may be for nobody now.
+void Mux::conversation_closed(uint32_t handle) {
+  const auto found = talks_.find(handle);
+  if (end_ == End::initiator || found == talks_.end() || !found->second->owned) return;
+  if (std::exchange(found->second->peer_ended, true)) return;
+  add_arrived(*found->second, base::fail(ErrorKind::cancelled, "the peer ended the conversation"));
+  deliver(handle);
+}
+
 void Mux::handle_closed(uint32_t handle) {
-  // The peer is done with a conversation; ours ends when its owner lets go of it.
-  if (handle < first_stream_) return;
+  if (handle < first_stream_) return conversation_closed(handle);
   if (end_ == End::initiator && channels_.size() < kMaxStreamsPerConnection) channel_for(handle);
   auto found = channels_.find(handle);
   if (found == channels_.end()) return;

@@ -47,7 +47,8 @@ struct Talk {
   std::deque<base::Result<wire::Packet>> arrived;
   Conversation::Received received;
   bool delivering = false;
-  bool owned = false;  // begun here, or announced to the responder
+  bool owned = false;       // begun here, or announced to the responder
+  bool peer_ended = false;  // and its owner is told
 };
 
 // What a packet that waits for its receiver counts beside its text.
@@ -102,6 +103,7 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   base::MutableBytes destination_of_payload();
   void took(size_t n);
   void handle_closed(uint32_t handle);
+  void conversation_closed(uint32_t handle);
   void add_arrived(Talk& talk, base::Result<wire::Packet> packet);
   void packet_complete(Talk& talk);
   void deliver(uint32_t handle);
@@ -133,6 +135,7 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   uint32_t first_stream_ = kFirstNonControlHandle;  // handles below are conversations
   uint32_t next_talk_ = 1;
   uint32_t next_stream_ = kFirstStreamHandle;
+  bool replied_ = false;  // a peer that was given a reply is no stranger
   bool started_ = false;
   bool read_scheduled_ = false;
   bool awaiting_read_ = false;

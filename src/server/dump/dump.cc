@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/alive.h"
+#include "base/bytes.h"
 #include "flow/filter_chain.h"
 #include "flow/lines.h"
 #include "flow/pump.h"
@@ -27,6 +28,8 @@ namespace {
 // How often a dump looks whether its client has gone silent: at least, at most.
 constexpr base::Duration kSilenceCheckLeast = std::chrono::milliseconds(10);
 constexpr base::Duration kSilenceCheck = std::chrono::seconds(1);
+// More than this of messages is no dump any more.
+constexpr uint64_t kMaxMesgBytes = uint64_t{256} << 20U;
 // DATA that comes before the header is described waits in its stream's own queue.
 enum StreamIndex : size_t { kData, kMesg, kIndex, kState };
 
@@ -173,6 +176,11 @@ class Dump::Impl {
       return;
     }
     last_sign_of_life_ = loop_.clock().now();
+    mesg_bytes_ += line.size() + 1;
+    if (mesg_bytes_ > kMaxMesgBytes) {
+      return fail(Error(ErrorKind::corrupt, fmt::format("the client sends messages without end: more than {}",
+                                                        base::human_bytes(kMaxMesgBytes))));
+    }
     messages_.add(line, partial);
     if (messages_.header_complete() && !data_ && !failing_) open_target();
   }
@@ -365,6 +373,7 @@ class Dump::Impl {
   DumpOutcome outcome_;
   std::optional<ClientMeters> client_meters_;
   std::optional<Error> stream_failure_;
+  uint64_t mesg_bytes_ = 0;
   bool mesg_ended_ = false;
   std::optional<flow::ChainOutcome> data_outcome_;
   bool index_ended_ = false;

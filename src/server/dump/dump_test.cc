@@ -229,7 +229,8 @@ TEST_F(DumpTest, AFilterOfTheServerThatTakesNothingHasADeadline) {
 
 // A header's programs are run, often as root, when the dump is restored.
 TEST_F(DumpTest, AClientCannotNameProgramsThatNobodyAskedFor) {
-  for (const char* info : {"CLIENT_CUSTOM_COMPRESS=/usr/bin/python3", "CLIENT_ENCRYPT=/usr/bin/python3"}) {
+  for (const char* info : {"CLIENT_CUSTOM_COMPRESS=/usr/bin/python3", "CLIENT_ENCRYPT=/usr/bin/python3",
+                           "CLIENT_DECRYPT_OPTION=/usr/bin/python3"}) {
     outcome.reset();
     FakeScript script;
     script.mesg(std::string("sendbackup: start [h:/d level 0]\nsendbackup: info ") + info +
@@ -336,6 +337,17 @@ TEST_F(DumpTest, AConnectionLostInTheMiddle) {
   FakeScript script;
   script.describe().index("/\n").data(pattern(300'000)).hang_up();
   expect_failed(run(script), ErrorKind::gone, "");
+}
+
+TEST_F(DumpTest, AnIndexThatIsNotKeptIsNoSignOfLife) {
+  request.data_timeout = 50ms;
+  FakeScript script;
+  script.describe().data("some").index("/" + std::string(1'000'000, 'n'));
+  const auto result = run(script);
+  expect_failed(result, ErrorKind::again, "data timeout");
+  EXPECT_NE(
+      std::ranges::find(result.messages, "? the index could not be kept: a name of more than 65536 bytes"),
+      result.messages.end());
 }
 
 TEST_F(DumpTest, ASilentClientIsGivenUp) {

@@ -1,5 +1,10 @@
 #include "server/dump/index_sink.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
 #include "server/dump/offload_sink.h"
 
 namespace headrace::dump {
@@ -14,6 +19,9 @@ class IndexSink::File {
 
   Result<> write(base::Bytes bytes) {
     if (auto opened = open(); !opened) return opened;
+    if (part_ == IndexPart::index) {
+      if (auto sound = judge(bytes); !sound) return sound;
+    }
     return writer_->add(bytes);
   }
 
@@ -29,6 +37,26 @@ class IndexSink::File {
   }
 
  private:
+  Result<> judge(base::Bytes bytes) {
+    total_bytes_ += bytes.size();
+    if (total_bytes_ > kMaxIndexBytes) {
+      return base::fail(base::ErrorKind::full,
+                        fmt::format("more than {} of names", base::human_bytes(kMaxIndexBytes)));
+    }
+    for (std::string_view rest = base::as_text(bytes); !rest.empty();) {
+      const size_t newline = rest.find('\n');
+      name_bytes_ += std::min(newline, rest.size());
+      if (name_bytes_ > kMaxIndexNameBytes) {
+        return base::fail(base::ErrorKind::corrupt,
+                          fmt::format("a name of more than {} bytes", kMaxIndexNameBytes));
+      }
+      if (newline == rest.npos) break;
+      name_bytes_ = 0;
+      rest.remove_prefix(newline + 1);
+    }
+    return {};
+  }
+
   Result<> open() {
     if (writer_) return {};
     auto writer =
@@ -42,6 +70,8 @@ class IndexSink::File {
   compat::IndexForm form_;
   IndexPart part_;
   std::unique_ptr<compat::IndexWriter> writer_;
+  uint64_t total_bytes_ = 0;
+  size_t name_bytes_ = 0;  // of the name under way
 };
 
 namespace {

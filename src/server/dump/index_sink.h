@@ -9,6 +9,10 @@
 
 namespace headrace::dump {
 
+// Beyond these an index is not one, and is not kept.
+inline constexpr size_t kMaxIndexNameBytes = size_t{64} << 10U;
+inline constexpr uint64_t kMaxIndexBytes = uint64_t{64} << 30U;
+
 enum class IndexPart { index, state };
 
 // Opens the file with its first bytes; a state file without bytes is never made. The file gets its name when

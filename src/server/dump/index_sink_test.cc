@@ -74,6 +74,22 @@ class IndexSinkTest : public ::testing::Test {
   std::string held;
 };
 
+TEST_F(IndexSinkTest, ANameWithoutEndIsNoIndex) {
+  make(IndexPart::index);
+  write("/\n/" + std::string(kMaxIndexNameBytes - 1, 'n'));
+  write("\n/fine\n/" + std::string(40'000, 'n'));
+  held = std::string(40'000, 'n');
+  const iovec piece{held.data(), held.size()};
+  ASSERT_EQ(sink->stream().write({&piece, 1}).state, loop::IoState::wait);
+  sink->stream().await_writable([this] { loop->stop(); });
+  loop->run();
+  ASSERT_EQ(sink->stream().write({&piece, 1}).state, loop::IoState::failed);
+  EXPECT_EQ(sink->stream().error().what(), "a name of more than 65536 bytes");
+  sink.reset();
+  fence();
+  EXPECT_TRUE(files().empty());
+}
+
 TEST_F(IndexSinkTest, GetsItsNameWhenKept) {
   make(IndexPart::index);
   write("/\n/a\n");
