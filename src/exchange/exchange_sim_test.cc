@@ -212,7 +212,7 @@ TEST_F(RequesterTest, DestroyingItEndsTheConversation) {
   requester_.reset();
   ASSERT_TRUE(loop_.run_until_idle());
   EXPECT_FALSE(reply_);
-  EXPECT_EQ(log_.take(), Texts{"0 REQ body"});
+  EXPECT_EQ(log_.take(), (Texts{"0 REQ body", "0 the peer ended the conversation"}));
 }
 
 TEST_F(RequesterTest, AHostileStreamNumberIsAnError) {

@@ -276,23 +276,23 @@ TEST(Exchange, WhatIsHeldOfRequestsHasABound) {
       [](ServiceCall& call) -> Result<std::unique_ptr<Service>> { return std::make_unique<Part>(call); });
   std::vector<std::unique_ptr<Requester>> requesters;
   std::optional<base::Error> refused;
-  const auto ask = [&](const std::string& arguments, Requester::Partial partial) {
+  const std::string long_one = "OPTIONS ;\n" + std::string(4'000'000, 'x') + "\n";
+  // The reply to the first makes an acquaintance, who may then send long ones.
+  std::function<void(const std::string&)> ask = [&](const std::string& arguments) {
     requesters.push_back(std::make_unique<Requester>(*ends.loop, ends.path->begin(),
                                                      request_body("sendsize", arguments), RequestTimes{}));
-    requesters.back()->start(std::move(partial), [&](Result<std::string> body) {
-      if (!body) refused = body.error();
-      ends.loop->stop();
-    });
+    requesters.back()->start([&](const std::string&) { ask(long_one); },
+                             [&](Result<std::string> body) {
+                               if (!body) refused = body.error();
+                               ends.loop->stop();
+                             });
   };
-  // The reply to the first makes an acquaintance, who may then send long ones.
-  ask("OPTIONS ;\n", [&](const std::string&) {
-    const std::string long_one = "OPTIONS ;\n" + std::string(4'000'000, 'x') + "\n";
-    for (size_t i = 0; i <= kMaxHeldRequestBytes / long_one.size(); ++i) ask(long_one, nullptr);
-  });
+  ask("OPTIONS ;\n");
   auto guard = ends.loop->after(10s, [&] { ends.loop->stop(); });
   ends.loop->run();
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->what(), "too much is asked of this client at once: try again later");
+  EXPECT_EQ(requesters.size(), 2 + kMaxHeldRequestBytes / long_one.size());
 }
 
 // What a scanner or a stray HTTP client sends must end that connection and nothing else.

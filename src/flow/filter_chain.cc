@@ -18,6 +18,14 @@ struct FilterChain::Filter {
   std::unique_ptr<loop::Duplex> text;
   std::unique_ptr<LineReader> reader;
   bool stopped_reading = false;
+  bool ended = false;  // well
+
+  std::string name() const {
+    return fmt::format("{} ({}) {}", command.role, process->pid(), command.program);
+  }
+  base::Result<> ended_too_early() const {
+    return base::fail(base::ErrorKind::gone, name() + " ended before it had read everything");
+  }
 };
 
 FilterChain::FilterChain(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, ChainOptions options)
@@ -81,8 +89,8 @@ void FilterChain::start_pumps() {
     if (!filters_.empty()) pumps_.back()->add_tap(left_);
   }
   parts_left_ = pumps_.size() + 2 * filters_.size();
-  for (size_t joint = 0; joint < pumps_.size(); ++joint) {
-    pumps_[joint]->start([this, joint](base::Result<> outcome) { pump_ended(joint, std::move(outcome)); });
+  for (size_t i = 0; i < pumps_.size(); ++i) {
+    pumps_[i]->start([this, i](base::Result<> outcome) { pump_ended(i, std::move(outcome)); });
   }
   for (size_t which = 0; which < filters_.size(); ++which) {
     Filter& filter = *filters_[which];
@@ -118,24 +126,23 @@ void FilterChain::pump_ended(size_t joint, base::Result<> outcome) {
   const bool last = joint + 1 == pumps_.size();
   delivered_ = delivered_ || (last && outcome);
   if (last || outcome || outcome.error().sys_errno() != EPIPE) return part_ended(std::move(outcome));
+  if (filters_[joint]->ended) return part_ended(filters_[joint]->ended_too_early());
   filters_[joint]->stopped_reading = true;
   exit_grace_ = loop_.after(kFilterExitGrace,
                             [this, broken = std::move(outcome)]() mutable { part_ended(std::move(broken)); });
 }
 
 void FilterChain::filter_ended(size_t which, loop::ExitStatus status) {
-  const Filter& filter = *filters_[which];
-  const std::string name =
-      fmt::format("{} ({}) {}", filter.command.role, filter.process->pid(), filter.command.program);
+  Filter& filter = *filters_[which];
   // Whoever does not read its output any more knows why, and is given the time to say it.
   if (status.signalled && status.code == SIGPIPE && exit_grace_) return;
   if (!status.good()) {
     const char* how = status.signalled ? "got signal" : "returned";
-    return part_ended(base::fail(base::ErrorKind::gone, fmt::format("{} {} {}", name, how, status.code)));
+    return part_ended(
+        base::fail(base::ErrorKind::gone, fmt::format("{} {} {}", filter.name(), how, status.code)));
   }
-  if (filter.stopped_reading) {
-    return part_ended(base::fail(base::ErrorKind::gone, name + " ended before it had read everything"));
-  }
+  filter.ended = true;
+  if (filter.stopped_reading) return part_ended(filter.ended_too_early());
   part_ended({});
 }
 

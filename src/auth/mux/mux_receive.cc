@@ -127,10 +127,10 @@ bool Mux::read_header() {
     return false;
   }
   if (*piece && (*piece)->frame_length == 0) handle_closed((*piece)->handle);
-  if (*piece && end_ == End::responder && !replied_ && (*piece)->handle < first_stream_ &&
-      (*piece)->frame_length > kMaxFirstPacketBytes) {
+  if (end_ == End::responder && !replied_ && decoder_.handle() < first_stream_ &&
+      decoder_.payload_left() > kMaxFirstPacketBytes) {
     lost(Error(ErrorKind::refused, fmt::format("a first request of {} bytes, more than the {} allowed",
-                                               (*piece)->frame_length, kMaxFirstPacketBytes)));
+                                               decoder_.payload_left(), kMaxFirstPacketBytes)));
     return false;
   }
   frame_is_new_ = true;
