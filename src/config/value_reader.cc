@@ -7,31 +7,12 @@
 #include <charconv>
 #include <limits>
 
+#include "config/units.h"
+
 namespace headrace::config {
 namespace {
 
-// A unit's factor; for sizes in KiB the divisor too.
-struct Unit {
-  std::string_view names;  // separated by blanks
-  int64_t factor;
-  int64_t kib_factor;
-  int64_t kib_divisor;
-};
-
-constexpr int64_t kKi = 1024;
 constexpr int64_t kLeastChunkKib = 64;
-constexpr auto kUnits = std::to_array<Unit>({
-    {" B BYTE BYTES BPS DAY DAYS TAPE TAPES ", 1, 1, kKi},
-    {" WEEK WEEKS ", 7, 7, 1},
-    {" K KB KBYTE KBYTES KILOBYTE KILOBYTES KBPS KPS ", kKi, 1, 1},
-    {" M MB MEG MBYTE MBYTES MEGABYTE MEGABYTES MBPS MPS ", kKi* kKi, kKi, 1},
-    {" G GB GBYTE GBYTES GIG GIGABYTE GIGABYTES GBPS ", kKi* kKi* kKi, kKi* kKi, 1},
-    {" T TB TBYTE TBYTES TERA TERABYTE TERABYTES TBPS ", kKi* kKi* kKi* kKi, kKi* kKi* kKi, 1},
-});
-
-bool listed(std::string_view words, const std::string& word) {
-  return !word.empty() && (" " + std::string(words) + " ").find(" " + word + " ") != std::string::npos;
-}
 
 // "A B C" to "A, B or C".
 std::string one_of(std::string_view words) {
