@@ -71,6 +71,11 @@ base::Result<> FilterChain::start_filter(const FilterCommand& command) {
   return {};
 }
 
+void FilterChain::set_throttle(Throttle& throttle) {
+  throttle_ = &throttle;
+  if (!pumps_.empty()) pumps_.front()->set_throttle(throttle);
+}
+
 void FilterChain::start_pumps() {
   loop::Readable* from = &source_;
   PumpOptions joint;

@@ -59,8 +59,9 @@ class FilterChain {
   FilterChain(const FilterChain&) = delete;
   FilterChain& operator=(const FilterChain&) = delete;
 
-  void set_gate(Gate& gate) { gate_ = &gate; }                      // before start()
-  void set_throttle(Throttle& throttle) { throttle_ = &throttle; }  // before start()
+  void set_gate(Gate& gate) { gate_ = &gate; }  // before start()
+  // At any time; as Pump::set_throttle().
+  void set_throttle(Throttle& throttle);
   // `message` gets each line a filter says on its standard error. `done` comes when the sink has everything
   // and the filters have ended, or at the first failure; it may destroy the chain. Error: a filter that
   // cannot be started.

@@ -14,12 +14,13 @@ using loop::IoState;
 
 class LineReader::Impl {
  public:
-  Impl(loop::Loop& loop, loop::Readable& source, Line line, End end)
+  Impl(loop::Loop& loop, loop::Readable& source, Line line, End end, size_t max_line_bytes)
       : loop_(loop),
         source_(source),
         line_(std::move(line)),
         end_(std::move(end)),
-        buffer_(2 * kMaxLineBytes, '\0') {}
+        max_line_bytes_(max_line_bytes),
+        buffer_(2 * max_line_bytes, '\0') {}
   ~Impl() {
     if (!ended_) source_.close_read();
   }
@@ -68,7 +69,7 @@ class LineReader::Impl {
     auto line = std::move(line_);
     while (const void* newline = std::memchr(buffer_.data() + begin, '\n', filled_ - begin)) {
       const size_t length = static_cast<size_t>(static_cast<const char*>(newline) - buffer_.data()) - begin;
-      if (length > kMaxLineBytes) return too_long();
+      if (length > max_line_bytes_) return too_long();
       line({buffer_.data() + begin, length}, false);
       if (alive.expired()) return false;
       begin += length + 1;
@@ -76,11 +77,11 @@ class LineReader::Impl {
     std::memmove(buffer_.data(), buffer_.data() + begin, filled_ - begin);
     filled_ -= begin;
     line_ = std::move(line);
-    return filled_ <= kMaxLineBytes || too_long();
+    return filled_ <= max_line_bytes_ || too_long();
   }
 
   bool too_long() {
-    end(base::fail(ErrorKind::corrupt, fmt::format("a line of more than {} bytes", kMaxLineBytes)));
+    end(base::fail(ErrorKind::corrupt, fmt::format("a line of more than {} bytes", max_line_bytes_)));
     return false;
   }
 
@@ -96,14 +97,15 @@ class LineReader::Impl {
   loop::Readable& source_;
   Line line_;
   End end_;
+  const size_t max_line_bytes_;
   std::string buffer_;
   size_t filled_ = 0;
   bool ended_ = false;
   base::Alive alive_;
 };
 
-LineReader::LineReader(loop::Loop& loop, loop::Readable& source, Line line, End end)
-    : impl_(std::make_unique<Impl>(loop, source, std::move(line), std::move(end))) {}
+LineReader::LineReader(loop::Loop& loop, loop::Readable& source, Line line, End end, size_t max_line_bytes)
+    : impl_(std::make_unique<Impl>(loop, source, std::move(line), std::move(end), max_line_bytes)) {}
 LineReader::~LineReader() = default;
 void LineReader::start() { impl_->start(); }
 

@@ -1,5 +1,5 @@
 // Lines out of a Readable: each complete line goes to a callback, whatever pieces it came in. Bounded: a line
-// longer than kMaxLineBytes ends the reading with an error. Borrows the source. Loop thread.
+// longer than its limit ends the reading with an error. Borrows the source. Loop thread.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,8 @@ class LineReader {
   // It may destroy the reader; `line` is then gone too.
   using Line = std::move_only_function<void(std::string_view line, bool partial)>;
   using End = std::move_only_function<void(base::Result<>)>;
-  LineReader(loop::Loop& loop, loop::Readable& source, Line line, End end);
+  LineReader(loop::Loop& loop, loop::Readable& source, Line line, End end,
+             size_t max_line_bytes = kMaxLineBytes);
   ~LineReader();  // stops silently
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;

@@ -43,8 +43,14 @@ class Pump::Impl final : private Throttle::Waiter {
   }
 
   std::vector<Tap*> taps_;
+  void set_throttle(Throttle& throttle) {
+    if (throttle_ == &throttle) return;
+    give_grant_back();
+    throttle_ = &throttle;
+    if (state_ == State::running) schedule();
+  }
+
   Gate* gate_ = nullptr;
-  Throttle* throttle_ = nullptr;
   Meter& meter() { return meter_; }
   bool splicing() const { return splicing_; }
 
@@ -352,6 +358,7 @@ class Pump::Impl final : private Throttle::Waiter {
   bool awaiting_sink_ = false;
   bool awaiting_gate_ = false;
   size_t turn_bytes_ = 0;
+  Throttle* throttle_ = nullptr;
   size_t grant_ = 0;  // what the throttle lets it read
 
   std::unique_ptr<std::byte[]> ring_;
@@ -369,7 +376,7 @@ Pump::Pump(loop::Loop& loop, loop::Readable& source, loop::Writable& sink, PumpO
 Pump::~Pump() = default;
 void Pump::add_tap(Tap& tap) { impl_->taps_.push_back(&tap); }
 void Pump::set_gate(Gate& gate) { impl_->gate_ = &gate; }
-void Pump::set_throttle(Throttle& throttle) { impl_->throttle_ = &throttle; }
+void Pump::set_throttle(Throttle& throttle) { impl_->set_throttle(throttle); }
 void Pump::start(Done done) { impl_->start(std::move(done)); }
 void Pump::cancel() { impl_->cancel(); }
 bool Pump::spliced() const { return impl_->splicing(); }

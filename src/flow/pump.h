@@ -52,9 +52,9 @@ class Pump {
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 
-  // All before start().
-  void add_tap(Tap& tap);
-  void set_gate(Gate& gate);
+  void add_tap(Tap& tap);     // before start()
+  void set_gate(Gate& gate);  // before start()
+  // At any time: from now on it is held by this one, and by no other.
   void set_throttle(Throttle& throttle);
   // `done` is called once, later, with the outcome. A failed source abandons the sink; a failed sink closes
   // the source.

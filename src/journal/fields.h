@@ -1,5 +1,5 @@
 // The names of the events and of their members as the file has them: one list that encoder and decoder share.
-// Private to the codec. A name once written stays: old journals are read for as long as volumes are kept.
+// For codecs alone. A name once written stays: old journals are read for as long as volumes are kept.
 #pragma once
 
 #include <array>
