@@ -76,6 +76,9 @@ struct Dle {
   std::string encrypt_program;
   std::string decrypt_option;
   bool record = true;
+  // Where the client throws the data away instead of sending it: "source", "client" (behind its filters);
+  // empty: nowhere. An extension of ours, between Headrace and Headrace alone (doc/discarded-dumps.md).
+  std::string discard;
   bool index = false;
   bool kencrypt = false;
   DataPath datapath = DataPath::amanda;

@@ -41,6 +41,16 @@ TEST(DleXml, leaves_out_what_the_peer_does_not_know) {
   EXPECT_NE(text().find("<estimate>CALCSIZE</estimate>"), std::string::npos);
 }
 
+TEST(DleXml, asks_headrace_alone_to_throw_data_away) {
+  Dle dle = plain();
+  dle.discard = "source";
+  for (const auto& amanda : {FeatureSet::amanda_351(), FeatureSet::assumed_default(), FeatureSet()})
+    EXPECT_EQ(encode_dle_xml(dle, DleFor::sendbackup, amanda).find("discard"), std::string::npos);
+  const auto ours = FeatureSet::ours_as_client();
+  EXPECT_EQ(encode_dle_xml(dle, DleFor::header, ours).find("discard"), std::string::npos);
+  EXPECT_EQ(parse_dles_xml(encode_dle_xml(dle, DleFor::sendbackup, ours))->at(0), dle);
+}
+
 TEST(DleXml, keeps_server_encryption_for_headers) {
   Dle dle = plain();
   dle.encrypt = Encrypt::server_custom;

@@ -293,6 +293,7 @@ Result<Dle> take_dle(const pugi::xml_node& node) {
                       {"compress", false, with(take_compress)},
                       {"encrypt", false, with(take_encrypt)},
                       {"record", false, into(dle.record)},
+                      {"headrace-discard", false, into(dle.discard)},
                       {"index", false, into(dle.index)},
                       {"kencrypt", false, into(dle.kencrypt)},
                       {"datapath", false, with(take_datapath)},

@@ -106,6 +106,8 @@ class DleWriter {
     compress();
     encrypt();
     plain(2, "record", dle_.record ? "YES" : "NO");
+    if (!dle_.discard.empty() && purpose_ == DleFor::sendbackup && peer_.of_headrace())
+      plain(2, "headrace-discard", dle_.discard);
     if (dle_.index) plain(2, "index", "YES");
     if (dle_.kencrypt) plain(2, "kencrypt", "YES");
     datapath();

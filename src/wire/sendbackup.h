@@ -39,6 +39,10 @@ std::string encode_sendbackup_reply(const SendbackupReply& reply, const FeatureS
 base::Result<SendbackupReply> parse_sendbackup_reply(std::string_view body);
 
 // One line of the MESG stream. Which members mean something stands beside each kind.
+// What a server sends on the MESG stream of a dump that its client throws away (Dle::discard), a byte each.
+inline constexpr char kCloseGate = 'c';
+inline constexpr char kOpenGate = 'o';
+
 struct MesgLine {
   enum class Kind {
     start,       // text: "[host:disk level 0]" as sent

@@ -14,7 +14,9 @@ void PeerWatch::start() {
 }
 
 void PeerWatch::read() {
-  switch (stream_.read(scrap_).state) {
+  const auto result = stream_.read(scrap_);
+  if (result.state == loop::IoState::moved && heard_) heard_(base::Bytes(scrap_).first(result.bytes));
+  switch (result.state) {
     case loop::IoState::moved:
       // Not in a loop here: a peer that floods us must not keep the thread.
     case loop::IoState::wait:

@@ -1,5 +1,5 @@
-// Notices that the peer gave up a stream on which it never sends anything. What it sends all the same is read
-// and dropped, so that it holds nothing else up. Borrows the stream. Loop thread.
+// Notices that the peer gave up a stream on which it sends little or nothing. What it sends is read, and
+// dropped unless somebody listens, so that it holds nothing else up. Borrows the stream. Loop thread.
 #pragma once
 
 #include <array>
@@ -15,6 +15,8 @@ class PeerWatch {
  public:
   // `closed` is called once, later.
   PeerWatch(loop::Readable& stream, std::move_only_function<void()> closed);
+  // Before start(): gets what the peer sends.
+  void listen(std::move_only_function<void(base::Bytes)> heard) { heard_ = std::move(heard); }
   PeerWatch(const PeerWatch&) = delete;
   PeerWatch& operator=(const PeerWatch&) = delete;
   // Reads until the stream has nothing more to say.
@@ -25,6 +27,7 @@ class PeerWatch {
 
   loop::Readable& stream_;
   std::move_only_function<void()> closed_;
+  std::move_only_function<void(base::Bytes)> heard_;
   std::array<std::byte, 4096> scrap_{};
   base::Alive alive_;
 };

@@ -9,6 +9,7 @@
 #include "client/backup/dump_job.h"
 #include "client/backup/meter_report.h"
 #include "client/backup/peer_watch.h"
+#include "flow/discard.h"
 #include "flow/filter_chain.h"
 #include "flow/text_writer.h"
 #include "wire/sendbackup.h"
@@ -21,6 +22,8 @@ constexpr size_t kMaxQueuedMessageBytes = size_t{1} << 20U;
 
 constexpr auto kCloseGrace = std::chrono::seconds(1);
 constexpr auto kMetersEvery = std::chrono::seconds(1);
+// Of a dump whose data is thrown away: its meters are all that the server gets.
+constexpr auto kDiscardMetersEvery = std::chrono::milliseconds(200);
 
 enum StreamIndex : size_t { kData, kMesg, kIndex, kState, kStreamCount };
 
@@ -34,6 +37,7 @@ class Sendbackup : public exchange::Service {
     request_ = std::make_unique<ClientRequest>(std::move(*request));
     if (auto mismatch = auth_mismatch(call_.request(), dle())) return refuse(*mismatch);
     if (auto missing = unsupported(dle())) return refuse(fmt::format("[{}]", *missing));
+    if (auto fault = fault_of_discard()) return refuse(fmt::format("[{}]", *fault));
     auto job = make_dump_job(context_, *request_);
     if (!job) return refuse(job.error().what());
     job_ = std::move(*job);
@@ -86,10 +90,33 @@ class Sendbackup : public exchange::Service {
     });
   }
 
+  // Asked by a Headrace server: the data is thrown away here, and only the meters tell of it.
+  bool discards() const { return !dle().discard.empty() && peer_has(wire::Feature::headrace_meters); }
+
+  std::optional<std::string> fault_of_discard() const {
+    if (!discards()) return std::nullopt;
+    if (dle().discard != "source" && dle().discard != "client")
+      return fmt::format("data cannot be thrown away at \"{}\", only at source or client", dle().discard);
+    // Later levels would build on what nobody has.
+    if (dle().record) return "a dump that is thrown away must not be recorded";
+    return std::nullopt;
+  }
+
+  // The server has no DATA by which to hold a dump that is thrown away: it says so.
+  void obey(base::Bytes said) {
+    for (const std::byte byte : said) {
+      if (byte == std::byte{wire::kCloseGate})
+        gate_.close();
+      else if (byte == std::byte{wire::kOpenGate} && !gate_.open())
+        gate_.reopen();
+    }
+  }
+
   bool state_wanted() const { return job_->has_state() && streams_[kState] && streams_[kIndex]; }
 
   void watch(StreamIndex which) {
     watches_[which] = std::make_unique<PeerWatch>(*streams_[which], [this, which] { peer_closed(which); });
+    if (which == kMesg && discards()) watches_[which]->listen([this](base::Bytes said) { obey(said); });
     watches_[which]->start();
   }
 
@@ -124,10 +151,13 @@ class Sendbackup : public exchange::Service {
     options.name = dle().disk;
     // A server that would not ask for them gets its data spliced.
     options.checksums = peer_has(wire::Feature::sendbackup_crc);
-    data_path_ =
-        std::make_unique<flow::FilterChain>(context_.loop, archiver_->data(), *streams_[kData], options);
+    loop::Writable* sink = streams_[kData].get();
+    if (discards()) sink = &discard_;
+    data_path_ = std::make_unique<flow::FilterChain>(context_.loop, archiver_->data(), *sink, options);
+    data_path_->set_gate(gate_);
+    const bool at_source = discards() && dle().discard == "source";
     auto flowing = data_path_->start(
-        filters_of(context_.paths, dle()),
+        at_source ? std::vector<flow::FilterCommand>() : filters_of(context_.paths, dle()),
         [this](std::string_view, std::string_view line) { message(fmt::format("? {}", line)); },
         [this](base::Result<flow::ChainOutcome> outcome) { data_ended(std::move(outcome)); });
     if (!flowing) {
@@ -149,11 +179,13 @@ class Sendbackup : public exchange::Service {
                                     context_.loop.clock().now() - began_);
       put(wire::mesg_meter(meters));
     }
-    meter_timer_ = context_.loop.after(kMetersEvery, [this] { report_meters(); });
+    meter_timer_ = context_.loop.after(discards() ? base::Duration(kDiscardMetersEvery) : kMetersEvery,
+                                       [this] { report_meters(); });
   }
 
   void data_ended(base::Result<flow::ChainOutcome> outcome) {
     data_outcome_ = std::move(outcome);
+    if (discards()) streams_[kData]->finish([](base::Result<>) {});
     if (*data_outcome_) return both_ended();
     // Not from inside the path that reports it.
     context_.loop.post([this, alive = alive_.ref()] {
@@ -244,6 +276,8 @@ class Sendbackup : public exchange::Service {
   exchange::Streams streams_;
   std::unique_ptr<flow::TextWriter> mesg_;
   std::unique_ptr<PeerWatch> watches_[kStreamCount];
+  flow::Gate gate_;
+  flow::Discard discard_{context_.loop};
   std::unique_ptr<Archiver> archiver_;
   std::unique_ptr<flow::FilterChain> data_path_;
   std::optional<ArchiverOutcome> archiver_outcome_;

@@ -125,6 +125,38 @@ TEST_F(Sendbackup, MetersGoToWhomAsksForThemAndTheRestStaysTheSame) {
   EXPECT_TRUE(meters->thread);
 }
 
+TEST_F(Sendbackup, DataThatIsThrownAwayIsMeasuredAndCountsForNothing) {
+  const wire::FeatureSet asking = wire::FeatureSet::ours_to(wire::FeatureSet::ours_as_client());
+  const std::string options = "OPTIONS features=" + asking.hex() + ";maxdumps=2;hostname=client.lab;\n";
+  for (const char* joint : {"source", "client"}) {
+    DleText thrown = dle();
+    thrown.index = false;
+    thrown.extra = std::string("<compress>FAST</compress><record>NO</record><headrace-discard>") + joint +
+                   "</headrace-discard>\n";
+    const Answer answer = machine_.ask("sendbackup", options + thrown.text());
+    ASSERT_TRUE(answer.finished);
+    EXPECT_EQ(answer.streams.at("DATA"), "") << joint;
+    EXPECT_TRUE(answer.streams.at("MESG").ends_with("sendbackup: end\n")) << answer.streams.at("MESG");
+    EXPECT_NE(answer.streams.at("MESG").find("sendbackup: meter 1 "), std::string::npos);
+    EXPECT_EQ(answer.streams.at("MESG").find("program=compress") == std::string::npos,
+              joint == std::string("source"));
+    EXPECT_FALSE(machine_.has(state_name(0)));
+    // Another's request is a dump like any other.
+    EXPECT_NE(dump(thrown).streams.at("DATA"), "");
+  }
+}
+
+TEST_F(Sendbackup, WhatIsThrownAwayIsNeverRecorded) {
+  const wire::FeatureSet asking = wire::FeatureSet::ours_to(wire::FeatureSet::ours_as_client());
+  const std::string options = "OPTIONS features=" + asking.hex() + ";maxdumps=2;hostname=client.lab;\n";
+  DleText thrown = dle();
+  thrown.extra = "<headrace-discard>source</headrace-discard>\n";
+  EXPECT_NE(machine_.ask("sendbackup", options + thrown.text()).reply.find("must not be recorded"),
+            std::string::npos);
+  thrown.extra = "<record>NO</record><headrace-discard>moon</headrace-discard>\n";
+  EXPECT_NE(machine_.ask("sendbackup", options + thrown.text()).reply.find("\"moon\""), std::string::npos);
+}
+
 TEST_F(Sendbackup, Level0CanBeRestoredAndIsRecorded) {
   const Answer answer = dump(dle());
   const std::string& data = answer.streams.at("DATA");

@@ -35,6 +35,21 @@ enum StreamIndex : size_t { kData, kMesg, kIndex, kState };
 
 }  // namespace
 
+std::string sendbackup_request(const DumpRequest& dump, bool names_user) {
+  wire::DleRequest dle_request;
+  dle_request.options.features = wire::FeatureSet::ours_to(dump.client_features);
+  dle_request.options.maxdumps = 1;
+  dle_request.options.hostname = dump.host;
+  dle_request.options.config = dump.config;
+  dle_request.options.timestamp = dump.timestamp;
+  dle_request.dles = {dump.dle};
+  wire::Request request;
+  if (names_user) request.security_user = dump.dump_user;
+  request.service = "sendbackup";
+  request.arguments = wire::encode_dle_request(dle_request, wire::DleFor::sendbackup, dump.client_features);
+  return wire::encode_request(request);
+}
+
 class Dump::Impl {
  public:
   Impl(loop::Loop& loop, auth::Connector& connector, DumpRequest request, Target& target)
@@ -61,6 +76,11 @@ class Dump::Impl {
                                      });
   }
 
+  void set_throttle(flow::Throttle& throttle) {
+    throttle_ = &throttle;
+    if (data_) data_->set_throttle(throttle);
+  }
+
   flow::Gate gate_;
   bool image_safe() const { return image_safe_; }
   uint64_t bytes() const { return data_ ? data_->entry_meter().snapshot().bytes : 0; }
@@ -74,20 +94,8 @@ class Dump::Impl {
   int level() const { return request_.dle.levels.front().level; }
 
   void ask() {
-    wire::DleRequest dle_request;
-    dle_request.options.features = wire::FeatureSet::ours_to(request_.client_features);
-    dle_request.options.maxdumps = 1;
-    dle_request.options.hostname = request_.host;
-    dle_request.options.config = request_.config;
-    dle_request.options.timestamp = request_.timestamp;
-    dle_request.dles = {request_.dle};
-    wire::Request request;
-    if (path_->names_user()) request.security_user = request_.dump_user;
-    request.service = "sendbackup";
-    request.arguments =
-        wire::encode_dle_request(dle_request, wire::DleFor::sendbackup, request_.client_features);
-    requester_ = std::make_unique<exchange::Requester>(loop_, path_->begin(), wire::encode_request(request),
-                                                       request_.times);
+    requester_ = std::make_unique<exchange::Requester>(
+        loop_, path_->begin(), sendbackup_request(request_, path_->names_user()), request_.times);
     requester_->start(nullptr, [this](Result<std::string> body) {
       if (!body) return fail(std::move(body).error().during("asking for the dump"));
       replied(*body);
@@ -205,6 +213,7 @@ class Dump::Impl {
         flow::ChainOptions{.name = fmt::format("{}:{}", request_.host, request_.dle.disk),
                            .finish_sink = false});
     data_->set_gate(gate_);
+    if (throttle_ != nullptr) data_->set_throttle(*throttle_);
     auto flowing = data_->start(
         server_filters(request_.dle),
         [this](std::string_view role, std::string_view line) {
@@ -224,8 +233,11 @@ class Dump::Impl {
     const auto interval = std::clamp(request_.data_timeout, kSilenceCheckLeast, kSilenceCheck);
     silence_ = loop_.after(interval, [this] {
       uint64_t now_bytes = data_ ? data_->moved_bytes() : 0;
-      // A closed gate, or a file that takes nothing, is our own doing and no silence of the client.
-      bool ours = !gate_.open() || (data_ && blocked(data_->meter()));
+      // A closed gate, a rate limit, or a file that takes nothing, is our own doing and no silence of the
+      // client.
+      bool ours =
+          !gate_.open() ||
+          (data_ && (blocked(data_->meter()) || data_->entry_meter().state() == flow::FlowState::throttled));
       for (const auto* pump : {index_pump_.get(), state_pump_.get()}) {
         if (pump == nullptr) continue;
         now_bytes += pump->meter().snapshot().bytes;
@@ -388,6 +400,7 @@ class Dump::Impl {
   std::unique_ptr<exchange::Requester> requester_;
   std::vector<std::unique_ptr<exchange::Requester>> retired_;  // may be on the stack above us
   exchange_streams streams_;
+  flow::Throttle* throttle_ = nullptr;
   uint64_t index_lane_;
   std::unique_ptr<IndexSink> index_;
   std::unique_ptr<IndexSink> state_;
@@ -405,6 +418,7 @@ Dump::~Dump() = default;
 void Dump::start(Done done) { impl_->start(std::move(done)); }
 bool Dump::image_safe() const { return impl_->image_safe(); }
 flow::Gate& Dump::gate() { return impl_->gate_; }
+void Dump::set_throttle(flow::Throttle& throttle) { impl_->set_throttle(throttle); }
 uint64_t Dump::bytes() const { return impl_->bytes(); }
 std::vector<const flow::Meter*> Dump::meters() const { return impl_->meters(); }
 const std::optional<ClientMeters>& Dump::client_meters() const { return impl_->client_meters(); }

@@ -25,6 +25,7 @@
 #include "exchange/requester.h"
 #include "flow/gate.h"
 #include "flow/meter.h"
+#include "flow/throttle.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
 #include "wire/dle.h"
@@ -81,6 +82,9 @@ struct ClientMeters {
   base::Instant at;
 };
 
+// What is sent to the client. `names_user`: the way there wants the dump user named.
+std::string sendbackup_request(const DumpRequest& dump, bool names_user);
+
 class Dump {
  public:
   using Done = std::move_only_function<void(DumpOutcome)>;
@@ -96,6 +100,8 @@ class Dump {
   bool image_safe() const;
   // Closing it stops DATA from being read; nothing times out meanwhile.
   flow::Gate& gate();
+  // Holds DATA to a rate, together with all others that have the same one; at any time. Borrowed.
+  void set_throttle(flow::Throttle& throttle);
   uint64_t bytes() const;
   // The joints of our side in the order of the path; empty before data flows. Valid until the dump is over.
   std::vector<const flow::Meter*> meters() const;
