@@ -24,9 +24,12 @@ flow::Verdict verdict_of(Wait why) {
     case Wait::parallel_limit:
     case Wait::host_limit:
     case Wait::spindle:
+    case Wait::network:
     case Wait::its_time:
     case Wait::others:
       return flow::Verdict::scheduled;
+    case Wait::resume:
+      return flow::Verdict::throttled;
     case Wait::holding_space:  // volumes make room
     case Wait::volume_writer:
     case Wait::volume:
@@ -36,15 +39,17 @@ flow::Verdict verdict_of(Wait why) {
 }
 
 std::string_view text_of(Wait why) {
-  constexpr std::array<std::string_view, 8> kTexts = {
+  constexpr std::array<std::string_view, 10> kTexts = {
       "another dump to end (inparallel)",
       "another dump of its host to end (maxdumps)",
       "another dump of its spindle to end",
+      "its interface to have room for its rate (netusage, use)",
       "the holding disks to have room",
       "the volume writer",
       "a volume",
       "its time",
       "the first tries of the others",
+      "\"headrace resume\": it is paused",
   };
   return kTexts[static_cast<size_t>(why)];
 }
@@ -181,6 +186,26 @@ void Drive::take(const VolumeEnded&) {
 
 void Drive::take(const SpaceFreed&) {}
 
+void Drive::take(const ChangeLimits& input) {
+  if (input.in_parallel) limits_.in_parallel = *input.in_parallel;
+  for (const auto& [name, kps] : input.interface_kps) limits_.interface_kps[name] = kps;
+  for (auto& [id, it] : jobs_)
+    if (const auto most = input.max_dumps.find(it.job.host); most != input.max_dumps.end())
+      it.job.max_dumps = most->second;
+}
+
+void Drive::take(const Pause& input) {
+  const auto found = jobs_.find(input.id);
+  HEADRACE_CHECK(found != jobs_.end());
+  found->second.job.paused = true;
+}
+
+void Drive::take(const Resume& input) {
+  const auto found = jobs_.find(input.id);
+  HEADRACE_CHECK(found != jobs_.end());
+  found->second.job.paused = false;
+}
+
 void Drive::take(const Cancel& input) {
   if (cancelled_) return;
   cancelled_ = input.reason;
@@ -295,7 +320,7 @@ void Drive::write_next() {
 bool Drive::first_try_waits() const {
   return std::ranges::any_of(order_, [this](JobId id) {
     const auto& it = jobs_.at(id);
-    return it.state == State::waiting && it.attempts == 0 && !it.job.postponed;
+    return it.state == State::waiting && it.attempts == 0 && !it.job.postponed && !it.job.paused;
   });
 }
 
@@ -304,8 +329,8 @@ void Drive::start_dumps(bool retries) {
   for (const JobId id : order_) {
     auto& it = jobs_.at(id);
     if (it.state != State::waiting || (it.attempts > 0) != retries) continue;
-    auto wait = it.job.postponed ? Wait::its_time : Wait::others;
-    if (!it.job.postponed && !wait_for_others) {
+    auto wait = it.job.paused ? Wait::resume : it.job.postponed ? Wait::its_time : Wait::others;
+    if (!it.job.paused && !it.job.postponed && !wait_for_others) {
       auto hindered = obstacle(it);
       if (!hindered) hindered = start(it);
       if (!hindered) continue;
@@ -327,7 +352,24 @@ std::optional<Wait> Drive::obstacle(const JobState& it) const {
     if (it.job.spindle != -1 && other.job.spindle == it.job.spindle) return Wait::spindle;
   }
   if (of_host >= std::max<int64_t>(it.job.max_dumps, 1)) return Wait::host_limit;
+  if (network_is_full(it.job)) return Wait::network;
   return std::nullopt;
+}
+
+// As Amanda counts: by estimated rates, and a dump that has its interface for itself may exceed any limit.
+bool Drive::network_is_full(const Job& job) const {
+  const auto use = limits_.interface_kps.find(job.interface);
+  if (use == limits_.interface_kps.end()) return false;
+  const auto kps_of = [](const Job& it) { return it.est_kps > 0 ? it.est_kps : kUnknownKps; };
+  uint64_t taken = 0;
+  bool idle = true;
+  for (const JobId id : dumping_) {
+    const Job& other = jobs_.at(id).job;
+    if (other.interface != job.interface) continue;
+    idle = false;
+    taken += kps_of(other);
+  }
+  return !idle && std::cmp_greater(taken + kps_of(job), use->second);
 }
 
 bool Drive::fits_holding(const JobState& it) const {
@@ -376,7 +418,8 @@ bool Drive::end_what_cannot_start() {
   bool any = false;
   for (const JobId id : order_) {
     auto& it = jobs_.at(id);
-    if (it.state != State::waiting || it.job.postponed || (it.attempts == 0) != first_tries) continue;
+    if (it.state != State::waiting || it.job.postponed || it.job.paused) continue;
+    if ((it.attempts == 0) != first_tries) continue;
     any = true;
     const std::string no_volume = volume_ == Volume::gone ? " and there is no volume: " + gone_reason_ : "";
     if (it.job.holding == Holding::never)

@@ -42,6 +42,8 @@ struct Limits {
   int64_t in_parallel = 1;  // dumps at a time (inparallel); below 1 means 1
   int64_t volumes = 1;      // volumes this run may use (runtapes); 0: none
   int64_t write_tries = 2;  // of one held image
+  // KiB/s that the dumps of an interface may take together, as estimated; not in here: no limit.
+  std::map<std::string, int64_t> interface_kps = {};
 };
 
 // The holding disks at this moment, after all that the runner has promised to dumps.
@@ -60,7 +62,12 @@ struct Job {
   config::Holding holding = config::Holding::automatic;
   int64_t tries = 2;       // below 1 means 1
   bool postponed = false;  // waits for Released (starttime)
+  bool paused = false;     // waits for Resume
+  std::string interface = {};
+  uint64_t est_kps = 0;  // 0: unknown, counts as kUnknownKps
 };
+// What Amanda expects of a dump that has no history.
+inline constexpr uint64_t kUnknownKps = 1024;
 
 // --- what happened
 // ------------------------------------------------------------------------------------------
@@ -119,13 +126,28 @@ struct NoVolume {
 struct VolumeEnded {};
 // Space came free on holding disks, as the view says.
 struct SpaceFreed {};
+// These limits are others from now on, the rest stays. Nothing that runs is stopped.
+struct ChangeLimits {
+  std::optional<int64_t> in_parallel = {};
+  std::map<std::string, int64_t> interface_kps = {};
+  std::map<std::string, int64_t> max_dumps = {};  // by host
+};
+// The dump does not start, and is not tried again, before Resume. One that runs keeps its place: to stop its
+// bytes is the runner's part.
+struct Pause {
+  JobId id = 0;
+};
+struct Resume {
+  JobId id = 0;
+};
 // Ends the run as soon as possible.
 struct Cancel {
   std::string reason;
 };
 
 using Input = std::variant<Flush, Schedule, Released, HoldingRefused, DumpHeld, DumpWritten, DumpFailed,
-                           ImageWritten, ImageFailed, VolumeReady, NoVolume, VolumeEnded, SpaceFreed, Cancel>;
+                           ImageWritten, ImageFailed, VolumeReady, NoVolume, VolumeEnded, SpaceFreed,
+                           ChangeLimits, Pause, Resume, Cancel>;
 
 // --- what to do
 // ---------------------------------------------------------------------------------------------
@@ -171,11 +193,13 @@ enum class Wait {
   parallel_limit,
   host_limit,
   spindle,
+  network,
   holding_space,
   volume_writer,
   volume,
   its_time,
-  others
+  others,
+  resume
 };
 // Says why a job does not move, whenever that changes.
 struct NowWaits {
@@ -236,6 +260,9 @@ class Drive {
   void take(const NoVolume& input);
   void take(const VolumeEnded& input);
   void take(const SpaceFreed& input);
+  void take(const ChangeLimits& input);
+  void take(const Pause& input);
+  void take(const Resume& input);
   void take(const Cancel& input);
 
   void schedule();
@@ -243,6 +270,7 @@ class Drive {
   void start_dumps(bool retries);
   bool end_what_cannot_start();
   std::optional<Wait> obstacle(const JobState& it) const;
+  bool network_is_full(const Job& job) const;
   std::optional<Wait> start(JobState& it);
   bool fits_holding(const JobState& it) const;
   bool may_use_volume(const JobState& it) const;
@@ -262,7 +290,7 @@ class Drive {
     commands_.emplace_back(std::move(command));
   }
 
-  const Limits limits_;
+  Limits limits_;
   std::map<JobId, JobState> jobs_;
   std::vector<JobId> order_;   // tonight's dumps as scheduled
   std::vector<JobId> images_;  // held and to be written, oldest first

@@ -154,6 +154,101 @@ TEST(Drive, limits_hold_dumps_back) {
   }
 }
 
+Job over(JobId id, std::string interface, uint64_t est_kps) {
+  auto it = job(id);
+  it.interface = std::move(interface);
+  it.est_kps = est_kps;
+  return it;
+}
+
+TEST(Drive, an_interface_takes_what_it_has_room_for) {
+  struct Case {
+    const char* what;
+    std::vector<Job> jobs;
+    std::vector<std::string> started;
+  };
+  const Case cases[] = {
+      {"three that fit", {over(1, "lan", 300), over(2, "lan", 300), over(3, "lan", 400)}, {"1", "2", "3"}},
+      {"the third is too much", {over(1, "lan", 300), over(2, "lan", 300), over(3, "lan", 401)}, {"1", "2"}},
+      {"a smaller one goes first",
+       {over(1, "lan", 900), over(2, "lan", 300), over(3, "lan", 100)},
+       {"1", "3"}},
+      {"alone it may exceed the limit", {over(1, "lan", 5000), over(2, "lan", 1)}, {"1"}},
+      {"other interfaces do not matter",
+       {over(1, "lan", 900), over(2, "wan", 900), over(3, "x", 900)},
+       {"1", "2", "3"}},
+      {"no history counts as 1024", {over(1, "lan", 1), over(2, "lan", 0), over(3, "lan", 900)}, {"1", "3"}},
+  };
+  for (const auto& c : cases) {
+    Night night({.in_parallel = 9, .interface_kps = {{"lan", 1000}, {"wan", 1000}}}, 10'000);
+    std::vector<std::string> wanted;
+    for (const auto& id : c.started) wanted.push_back("start " + id + "#1 holding");
+    EXPECT_EQ(night.on(Schedule{c.jobs}), wanted) << c.what;
+    for (const auto& wait : night.waits)
+      EXPECT_NE(wait.find("its interface to have room"), std::string::npos) << wait;
+  }
+}
+
+TEST(Drive, an_interface_has_room_again_when_a_dump_ends) {
+  Night night({.in_parallel = 9, .interface_kps = {{"lan", 1000}}});
+  night.on(Schedule{{over(1, "lan", 800), over(2, "lan", 800)}});
+  EXPECT_THAT(night.on(DumpHeld{1}), ElementsAre("load 1", "start 2#1 holding"));
+}
+
+TEST(Drive, raised_limits_start_more_at_once) {
+  Night night({.in_parallel = 1, .interface_kps = {{"lan", 1000}}});
+  night.on(Schedule{{over(1, "lan", 900), over(2, "lan", 900), on_host(3, "x", 1), on_host(4, "x", 1)}});
+  EXPECT_THAT(night.on(ChangeLimits{.in_parallel = 3}), ElementsAre("start 3#1 holding"));
+  EXPECT_THAT(night.waits, ElementsAre("2 waits for its interface to have room for its rate (netusage, use)",
+                                       "4 waits for another dump of its host to end (maxdumps)"));
+  EXPECT_THAT(night.on(ChangeLimits{.max_dumps = {{"x", 2}}}), ElementsAre("start 4#1 holding"));
+  EXPECT_THAT(night.on(ChangeLimits{.in_parallel = 9, .interface_kps = {{"lan", 1800}}}),
+              ElementsAre("start 2#1 holding"));
+}
+
+TEST(Drive, lowered_limits_stop_nothing_that_runs) {
+  Night night({.in_parallel = 3});
+  night.on(Schedule{{job(1), job(2), job(3), job(4)}});
+  EXPECT_THAT(night.on(ChangeLimits{.in_parallel = 1, .max_dumps = {{"h", 1}}}), IsEmpty());
+  EXPECT_EQ(night.drive.running_dumps(), 3U);
+  EXPECT_THAT(night.on(DumpHeld{1}), ElementsAre("load 1"));
+  EXPECT_THAT(night.on(DumpHeld{2}), IsEmpty());
+  EXPECT_THAT(night.on(DumpHeld{3}), ElementsAre("start 4#1 holding"));
+}
+
+TEST(Drive, what_is_paused_does_not_start_and_the_run_waits_for_it) {
+  Night night;
+  auto paused = job(1);
+  paused.paused = true;
+  EXPECT_THAT(night.on(Schedule{{paused, job(2)}}), ElementsAre("start 2#1 holding"));
+  EXPECT_THAT(night.waits, ElementsAre("1 waits for \"headrace resume\": it is paused"));
+  night.on(DumpHeld{2});
+  night.on(VolumeReady{});
+  EXPECT_THAT(night.on(ImageWritten{2}), IsEmpty());
+  EXPECT_FALSE(night.drive.finished());
+  EXPECT_THAT(night.on(Resume{1}), ElementsAre("start 1#1 holding"));
+}
+
+TEST(Drive, a_paused_dump_keeps_its_place_and_is_not_tried_again) {
+  Night night({.in_parallel = 1});
+  night.on(Schedule{{job(1), job(2)}});
+  EXPECT_THAT(night.on(Pause{1}), IsEmpty());
+  EXPECT_EQ(night.drive.running_dumps(), 1U) << "it still counts as one of those that run";
+  EXPECT_THAT(night.on(DumpFailed{.id = 1, .message = "x"}), ElementsAre("start 2#1 holding"));
+  EXPECT_THAT(night.on(DumpFailed{.id = 2, .message = "x"}), ElementsAre("start 2#2 holding"))
+      << "its retry waits for nobody who is paused";
+  EXPECT_THAT(night.on(DumpHeld{2}), ElementsAre("load 1"));
+  EXPECT_THAT(night.on(Resume{1}), ElementsAre("start 1#2 holding"));
+}
+
+TEST(Drive, cancelling_ends_what_is_paused) {
+  Night night;
+  auto paused = job(1);
+  paused.paused = true;
+  night.on(Schedule{{paused}});
+  EXPECT_THAT(night.on(Cancel{"interrupted"}), ElementsAre("give up 1: interrupted", "finish"));
+}
+
 TEST(Drive, a_reason_to_wait_is_told_once) {
   Night night({.in_parallel = 1});
   night.on(Schedule{{job(1), job(2), on_host(3, "x", 1)}});
@@ -417,6 +512,8 @@ class AnyNight {
           if (job.postponed) postponed_.insert(id);
         }
         feed(schedule);
+      } else if (scheduled && !jobs_.empty() && one_in(8)) {
+        change_something();
       } else if (cancels && scheduled && one_in(10)) {
         feed(Cancel{"cancelled"});
       } else {
@@ -444,11 +541,32 @@ class AnyNight {
             .spindle = static_cast<int>(pick(3)) - 1,
             .holding = static_cast<Holding>(pick(3)),
             .tries = static_cast<int64_t>(pick(4)),
-            .postponed = one_in(6)};
+            .postponed = one_in(6),
+            .interface = one_in(2) ? "lan" : "wan",
+            .est_kps = pick(3) * 100};
   }
   unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
   bool one_in(unsigned n) { return pick(n) == 0; }
-  bool something_runs() const { return !dumping_.empty() || writing_ || loading_ || !postponed_.empty(); }
+  bool something_runs() const {
+    return !dumping_.empty() || writing_ || loading_ || !postponed_.empty() || !paused_.empty();
+  }
+
+  // The operator pauses, resumes, raises or lowers.
+  void change_something() {
+    const JobId id = std::next(jobs_.begin(), pick(static_cast<unsigned>(jobs_.size())))->first;
+    if (outcomes_.contains(id)) return;
+    if (one_in(2)) {
+      limits_.in_parallel = pick(5);
+      limits_.interface_kps["lan"] = pick(1500);
+      const int64_t most = pick(4);
+      for (auto& [other, job] : jobs_)
+        if (job.host == "a") job.max_dumps = most;
+      return feed(ChangeLimits{limits_.in_parallel, limits_.interface_kps, {{"a", most}}});
+    }
+    if (paused_.erase(id) > 0) return feed(Resume{id});
+    paused_.insert(id);
+    feed(Pause{id});
+  }
 
   void feed(const Input& input) {
     for (const auto& command : drive_.on(input, holding_)) {
@@ -461,7 +579,14 @@ class AnyNight {
     const auto& job = jobs_.at(c.id);
     ASSERT_FALSE(outcomes_.contains(c.id));
     ASSERT_FALSE(postponed_.contains(c.id));
-    ASSERT_LE(c.attempt, std::max<int64_t>(job.tries, 1));
+    ASSERT_FALSE(paused_.contains(c.id));
+    const auto kps_of = [](const Job& it) { return it.est_kps == 0 ? 1024 : it.est_kps; };
+    uint64_t kps = 0;
+    for (const auto& [id, to] : dumping_)
+      if (jobs_.at(id).interface == job.interface) kps += kps_of(jobs_.at(id));
+    const auto use = limits_.interface_kps.find(job.interface);
+    if (use != limits_.interface_kps.end() && kps > 0)
+      ASSERT_LE(static_cast<int64_t>(kps + kps_of(job)), use->second);
     int64_t of_host = 1;
     for (const auto& [id, to] : dumping_) {
       if (jobs_.at(id).host != job.host) continue;
@@ -515,12 +640,13 @@ class AnyNight {
 
   void ended(JobId id) {
     postponed_.erase(id);
+    paused_.erase(id);
     ASSERT_TRUE(outcomes_.insert(id).second) << "a second outcome of " << id;
   }
 
   void end_something() {
     while (true) {
-      switch (pick(5)) {
+      switch (pick(6)) {
         case 0:
           if (!loading_) continue;
           loading_ = false;
@@ -533,6 +659,9 @@ class AnyNight {
           if (!loaded_ || one_in(2)) continue;
           loaded_ = false;
           return feed(VolumeEnded{});
+        case 4:
+          if (paused_.empty()) continue;
+          return feed(Resume{paused_.extract(paused_.begin()).value()});
         case 3:
           if (!writing_ || dumping_.contains(*writing_) || loading_ || (!loaded_ && !denied_)) continue;
           return end_write();
@@ -612,7 +741,7 @@ class AnyNight {
   std::map<JobId, Job> jobs_;
   std::map<JobId, Destination> dumping_;
   std::map<JobId, uint64_t> held_;
-  std::set<JobId> postponed_, outcomes_, expected_;
+  std::set<JobId> postponed_, paused_, outcomes_, expected_;
   std::optional<JobId> writing_;
   int loads_ = 0;
   bool loading_ = false, loaded_ = false, denied_ = false, degraded_ = false, finished_ = false;

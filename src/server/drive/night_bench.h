@@ -38,6 +38,18 @@ inline std::string noise(size_t size, unsigned seed = 7) {
   return text;
 }
 
+// What the three disks hold, unless a test says otherwise.
+inline const std::string kOne = noise(300'000, 1);
+inline const std::string kTwo = noise(2'500'000, 2);
+inline const std::string kThree = noise(7, 3);
+
+inline void all_good(dump::FakeClient& client) {
+  client.estimates = {{"/d1", 300}, {"/d2", 2500}, {"/d3", 1}};
+  client.scripts["/d1"] = {dump::good_script(kOne)};
+  client.scripts["/d2"] = {dump::good_script(kTwo)};
+  client.scripts["/d3"] = {dump::good_script(kThree)};
+}
+
 class NightBench : public ::testing::Test {
  protected:
   NightBench() {

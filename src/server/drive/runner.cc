@@ -51,6 +51,7 @@ Result<> Runner::Impl::begin() {
   });
   night_ =
       begin_night(config_, std::move(options_.disks), recorder_->timestamp(), space_.disks().total_kib());
+  begin_limits();
   answers_.emplace(*night_);
   for (const auto& warning : night_->warnings) note(journal::Severity::warning, "planner", warning);
   for (auto& image : leftovers.to_flush) {
@@ -79,7 +80,7 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
                          std::move_only_function<void(int)> done) {
   done_ = std::move(done);
   recorder_->watch(std::move(watcher));
-  drive_.emplace(Limits{config_.globals.inparallel, config_.first_storage().runtapes, kWriteTries});
+  drive_.emplace(Limits{in_parallel_, config_.first_storage().runtapes, kWriteTries, interface_kps_});
   for (size_t i = 0; i < night_->disks.size(); ++i) {
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
     recorder_->record(journal::DleChosen{night_->disks[i].host, night_->disks[i].disk});
@@ -135,6 +136,7 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
   std::vector<Job> jobs;
   for (const auto& planned : plan.dumps) {
     const JobId id = next_job_++;
+    tonight_[planned.dle] = id;
     JobInfo& info = jobs_[id];
     info.disk = &night_->disks[planned.dle];
     info.image = {info.disk->host, info.disk->disk, recorder_->timestamp(), planned.level};
@@ -143,7 +145,10 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
     job.id = id;
     job.host = info.disk->host;
     job.est_stored_kib = planned.stored_kib;
-    job.max_dumps = type.maxdumps;
+    job.max_dumps = max_dumps_of(*info.disk);
+    job.paused = is_paused(*info.disk);
+    job.interface = info.disk->interface_name;
+    job.est_kps = planned.kps;
     job.spindle = info.disk->spindle;
     job.holding = type.holdingdisk;
     job.tries = type.retry_dump;
@@ -279,5 +284,16 @@ void Runner::start(std::move_only_function<void(const journal::Body&)> watcher,
 }
 void Runner::cancel(std::string reason) { impl_->cancel(std::move(reason)); }
 const journal::RunState& Runner::state() const { return impl_->state(); }
+const std::string& Runner::timestamp() const { return impl_->timestamp(); }
+std::vector<DiskStand> Runner::disks() const { return impl_->disks(); }
+Result<std::vector<size_t>> Runner::select(const std::vector<std::string>& words, bool exact) const {
+  return impl_->select(words, exact);
+}
+PauseOutcome Runner::pause(size_t disk, const std::string& by) { return impl_->pause(disk, by); }
+PauseOutcome Runner::resume(size_t disk, const std::string& by) { return impl_->resume(disk, by); }
+std::vector<LimitInForce> Runner::limits() const { return impl_->limits(); }
+Result<std::vector<LimitInForce>> Runner::change_limits(const LimitChange& change) {
+  return impl_->change_limits(change);
+}
 
 }  // namespace headrace::drive

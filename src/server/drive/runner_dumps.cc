@@ -69,6 +69,8 @@ void Runner::Impl::start_dump(const StartDump& command) {
   job.judgement.reset();
   job.watch = std::make_unique<PathWatch>(path_of(*job.disk, command.to));
   job.told_verdict.clear();
+  job.dump->set_throttle(throttle_of(*job.disk));
+  if (is_paused(*job.disk)) job.dump->gate().close();
   job.dump->start([this, id](dump::DumpOutcome outcome) { dump_ended(id, std::move(outcome)); });
 }
 

@@ -1,5 +1,6 @@
-// The runner's inside, shared by its three sources: runner.cc (beginning, driving, ending), runner_dumps.cc
-// and runner_volumes.cc. Owned by Runner; loop thread. For nobody else.
+// The runner's inside, shared by its sources: runner.cc (beginning, driving, ending), runner_dumps.cc,
+// runner_volumes.cc and runner_controls.cc (changes while it runs). Owned by Runner; loop thread. For nobody
+// else.
 #pragma once
 
 #include <filesystem>
@@ -75,6 +76,14 @@ class Runner::Impl : public VolumeDesk {
              std::move_only_function<void(int)> done);
   void cancel(std::string reason);
   const journal::RunState& state() const { return recorder_->state(); }
+  const std::string& timestamp() const { return recorder_->timestamp(); }
+
+  std::vector<DiskStand> disks() const;
+  base::Result<std::vector<size_t>> select(const std::vector<std::string>& words, bool exact) const;
+  PauseOutcome pause(size_t disk, const std::string& by);
+  PauseOutcome resume(size_t disk, const std::string& by);
+  std::vector<LimitInForce> limits() const;
+  base::Result<std::vector<LimitInForce>> change_limits(const LimitChange& change);
 
   void next_volume(Answer answer) override;
   void part_ended(JobId job, const volume::PartResult& part) override;
@@ -87,6 +96,21 @@ class Runner::Impl : public VolumeDesk {
   void add_planned(const plan::Plan& plan);
   std::vector<Job> jobs_of(const plan::Plan& plan);
   base::Duration until_start(const config::Dumptype& type) const;
+
+  // Tonight's job of a disk; null before it is planned, or when it is not dumped.
+  std::optional<JobId> job_of(size_t disk) const;
+  DiskStand stand_of(size_t disk) const;
+  bool holds(const std::string& by, const config::DiskListEntry& disk) const;
+  bool is_paused(const config::DiskListEntry& disk) const;
+  int64_t max_dumps_of(const config::DiskListEntry& disk) const;
+  void begin_limits();
+  bool names_disks(const LimitChange& change) const;
+  void change_max_dumps(const std::vector<size_t>& disks, int64_t wanted, std::vector<LimitInForce>& changed);
+  void change_rates(const LimitChange& change, const std::vector<size_t>& disks,
+                    std::vector<LimitInForce>& changed);
+  void set_limit(LimitInForce limit, int64_t& value, int64_t wanted, std::vector<LimitInForce>& changed);
+  // What holds the rate of a disk's dump.
+  flow::Throttle& throttle_of(const config::DiskListEntry& disk);
 
   void feed(const Input& input);
   HoldingView view() const;
@@ -128,10 +152,18 @@ class Runner::Impl : public VolumeDesk {
   std::optional<Drive> drive_;
   bool feeding_ = false;
   std::vector<Input> inbox_;
+  // By host and disk; a host's with an empty disk, the run's with an empty host. Those once made stay: dumps
+  // use them.
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<flow::Throttle>> throttles_;
   std::map<JobId, JobInfo> jobs_;
+  std::map<size_t, JobId> tonight_;  // jobs of tonight's disks
   JobId next_job_ = 1;
   std::vector<JobId> flushes_;
   std::optional<std::string> cancelled_;
+  // In force. Of interfaces those that disks of this run use; of hosts those that were changed.
+  int64_t in_parallel_ = 1;
+  std::map<std::string, int64_t> interface_kps_;
+  std::map<std::string, int64_t> host_max_dumps_;
 
   Answer volume_answer_;  // a writer in the middle of an image waits for the next volume
   uint64_t volume_bytes_ = 0;

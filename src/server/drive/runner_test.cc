@@ -14,22 +14,11 @@ using dump::FakeScript;
 using dump::good_script;
 using journal::Phase;
 
-const std::string kOne = noise(300'000, 1);
-const std::string kTwo = noise(2'500'000, 2);
-const std::string kThree = noise(7, 3);
-
 FakeScript failing() {
   FakeScript script;
   script.describe().data("some").end(dump::kToData).index("/\n").end(dump::kToIndex);
   script.mesg("sendbackup: error [/bin/tar exited with status 2]\n").end(dump::kToMesg);
   return script;
-}
-
-void all_good(FakeClient& client) {
-  client.estimates = {{"/d1", 300}, {"/d2", 2500}, {"/d3", 1}};
-  client.scripts["/d1"] = {good_script(kOne)};
-  client.scripts["/d2"] = {good_script(kTwo)};
-  client.scripts["/d3"] = {good_script(kThree)};
 }
 
 class RunnerTest : public NightBench {
