@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "server/observe/text.h"
 
@@ -49,6 +51,14 @@ std::string changes_text(const journal::RunState& state) {
   for (const auto& limit : state.limits)
     if (limit.before != limit.after) limits += "  " + limit_sentence(limit) + "\n";
   if (!limits.empty()) out += (out.empty() ? "" : "\n") + ("LIMITS changed in this run\n" + limits);
+  return out;
+}
+
+std::string changes_line(const journal::RunState& state) {
+  const auto paused = std::ranges::count_if(state.dumps, [](const auto& dump) { return dump.paused; });
+  std::string out = paused > 0 ? fmt::format("{} PAUSED", paused) : "";
+  for (const auto& limit : state.limits)
+    if (limit.before != limit.after) out += (out.empty() ? "" : "; ") + limit_sentence(limit);
   return out;
 }
 

@@ -24,5 +24,7 @@ std::string turn_sentence(const journal::DumpState& dump);
 
 // Pauses and changed limits in force, a line each with a heading; empty when there is none.
 std::string changes_text(const journal::RunState& state);
+// The same in one line: "2 paused; inparallel: 3, was 1"; empty when there is none.
+std::string changes_line(const journal::RunState& state);
 
 }  // namespace headrace::observe

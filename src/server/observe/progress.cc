@@ -238,6 +238,7 @@ std::vector<std::string> progress_screen(const RunState& state, int64_t now_us, 
                   state.planned || state.run.kind == journal::RunKind::flush ? "" : "  planning"));
   totals(state, now_us, bar_width, lines);
   lines.push_back(counts(state));
+  if (auto changed = changes_line(state); !changed.empty()) lines.push_back(std::move(changed));
   if (const auto* verdict = state.verdicts.current(); verdict != nullptr && verdict->verdict != "none")
     lines.push_back("in the way: " + verdict_sentence(*verdict));
   lines.emplace_back();
