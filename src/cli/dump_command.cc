@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "cli/run_control.h"
 #include "cli/run_progress.h"
 #include "cli/server_context.h"
 #include "loop/loop.h"
@@ -34,6 +35,13 @@ int dump(const DumpOptions& options) {
     fmt::print(stderr, "headrace: {}\n", begun.error().what());
     return kExitUsage;
   }
+  RunControl control(*loop, runner);
+  auto socket =
+      observe::ControlServer::open(*loop, context->config.globals.logdir, runner.timestamp(), control);
+  // The dumps matter more than changing them.
+  if (!socket)
+    fmt::print(stderr, "headrace: \"pause\", \"limit\" and \"diagnose\" will not reach this run: {}\n",
+               socket.error().what());
   auto progress = make_progress(*loop, runner, !options.quiet);
   int status = kExitUsage;
   int interrupts = 0;
@@ -49,6 +57,7 @@ int dump(const DumpOptions& options) {
                  loop->stop();
                });
   loop->run();
+  if (socket) socket->reset();
   progress->finish();
   if (options.json) fmt::print("{}\n", observe::report_json(runner.state(), {}));
   return status;

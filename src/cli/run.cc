@@ -8,9 +8,12 @@
 #include "cli/check_command.h"
 #include "cli/client_command.h"
 #include "cli/config_command.h"
+#include "cli/diagnose_command.h"
 #include "cli/dump_command.h"
 #include "cli/find_command.h"
 #include "cli/label_command.h"
+#include "cli/limit_command.h"
+#include "cli/pause_command.h"
 #include "cli/report_command.h"
 #include "cli/restore_command.h"
 #include "cli/status_command.h"
@@ -37,6 +40,8 @@ struct Arguments {
   std::optional<int> slot;
   bool force = false;
   bool follow = false;
+  LimitOptions limit;
+  DiagnoseOptions diagnose;
   std::string timestamp;
 };
 
@@ -170,6 +175,108 @@ void add_status(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   });
 }
 
+void add_pause(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  struct Kind {
+    const char* name;
+    const char* help;
+    const char* examples;
+    int (*run)(const PauseOptions&);
+  };
+  static constexpr Kind kKinds[] = {
+      {"pause", "Stop dumps of the run that goes on, without losing anything",
+       "Examples:\n  headrace pause daily fileserver /home\n  headrace pause daily fileserver\n"
+       "What has not started yet will not start. \"headrace status\" shows what is paused.\n"
+       "Exit status: 0 paused, 1 usage, configuration, no run, or nothing to pause.",
+       pause},
+      {"resume", "Let paused dumps go on",
+       "Examples:\n  headrace resume daily fileserver /home\n  headrace resume daily '*'\n"
+       "Exit status: 0 nothing that was named is paused, 1 usage, configuration or no run.",
+       resume}};
+  for (const Kind& kind : kKinds) {
+    auto* command = app.add_subcommand(kind.name, kind.help);
+    add_config_argument(*command, arguments);
+    command->add_option("HOST", arguments.disks, "HOST [DISK…] …: which (match expressions)")->required();
+    add_json(*command, arguments);
+    command->footer(kind.examples);
+    command->callback([&arguments, &chosen, &kind] {
+      chosen = [&arguments, &kind] {
+        return kind.run({arguments.config, arguments.disks, arguments.overrides, arguments.json});
+      };
+    });
+  }
+}
+
+void add_limit(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto& options = arguments.limit;
+  auto* command = app.add_subcommand("limit", "Show or change the limits of the run that goes on");
+  add_config_argument(*command, arguments);
+  command->add_option("HOST", options.disks, "HOST [DISK…] …: whose maxdumps (default: every host's)");
+  command->add_option("--maxdumps", options.max_dumps, "Dumps of a host at a time")
+      ->check(CLI::Range(1, 10000));
+  command->add_option(
+      "--rate", options.rate,
+      "Bytes a second: of a HOST all its dumps together, of a DISK its dump, else the whole run; "
+      "\"none\" lifts it");
+  command->add_option("--inparallel", options.in_parallel, "Dumps of the run at a time")
+      ->check(CLI::Range(1, 10000));
+  command->add_option("--netusage", options.netusage,
+                      "What dumps of an interface may take together, by their estimated rates");
+  command->add_option("--interface", options.interface, "Whose netusage")->capture_default_str();
+  add_json(*command, arguments);
+  command->footer(
+      "Examples:\n  headrace limit daily                             show them\n"
+      "  headrace limit daily fileserver --maxdumps 1\n"
+      "  headrace limit daily fileserver /home --rate \"5 MB/s\"\n"
+      "  headrace limit daily --inparallel 8 --netusage \"200 MB/s\"\n"
+      "A rate is a number with a unit of amanda.conf (\"10 mbps\", \"5 MB/s\"); without one, KiB/s.\n"
+      "Raised limits start more at once; lowered ones stop nothing that runs. The next run begins with\n"
+      "what amanda.conf says.");
+  command->callback([&] {
+    chosen = [&] {
+      options.config = arguments.config;
+      options.overrides = arguments.overrides;
+      options.json = arguments.json;
+      return limit(options);
+    };
+  });
+}
+
+void add_diagnose(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto& options = arguments.diagnose;
+  auto* command = app.add_subcommand("diagnose", "Find out which dumps hinder each other, and where");
+  add_config_argument(*command, arguments);
+  command->add_option("HOST", options.disks, "HOST [DISK…] …: only these (match expressions)");
+  command->add_option("--seconds", options.seconds, "Measure each phase so long")
+      ->check(CLI::Range(0.1, 600.0))
+      ->capture_default_str();
+  command->add_option("--settle", options.settle, "Wait so long before")
+      ->check(CLI::Range(0.0, 60.0))
+      ->capture_default_str();
+  command
+      ->add_option("--until", options.until,
+                   "Without a run: where the data is thrown away (default: network)")
+      ->check(CLI::IsMember({"source", "client", "network", "holding"}));
+  command->add_option("--rounds", options.rounds, "Measure all phases so often; medians count")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  add_json(*command, arguments);
+  command->footer(
+      "Examples:\n  headrace diagnose daily                   the dumps of the run that goes on\n"
+      "  headrace diagnose daily fileserver --rounds 5\n"
+      "  headrace diagnose daily fileserver /home /srv --until holding     at noon, without a run\n"
+      "Measures the dumps all together, each alone and in pairs, by closing and opening gates. Nothing is\n"
+      "lost, nothing times out, and all gates are open again at the end, whatever the end is.\n"
+      "Exit status: 0 measured, 1 usage, configuration, or nothing to measure.");
+  command->callback([&] {
+    chosen = [&] {
+      options.config = arguments.config;
+      options.overrides = arguments.overrides;
+      options.json = arguments.json;
+      return diagnose(options);
+    };
+  });
+}
+
 void add_report(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   auto* command = app.add_subcommand("report", "What a run did (amreport)");
   add_config_argument(*command, arguments);
@@ -271,6 +378,9 @@ int run(int argc, char** argv) {
   add_check(app, arguments, chosen);
   add_dump(app, arguments, chosen);
   add_status(app, arguments, chosen);
+  add_pause(app, arguments, chosen);
+  add_limit(app, arguments, chosen);
+  add_diagnose(app, arguments, chosen);
   add_report(app, arguments, chosen);
   add_label(app, arguments, chosen);
   add_restore(app, arguments, chosen);

@@ -29,11 +29,17 @@ QUICK = "ctimeout 3\netimeout 3\ndtimeout 3\nreq-tries 1"
 SCENARIOS = {}
 
 
-def scenario(**settings):
-    def register(function):
-        SCENARIOS[function.__name__] = (function, settings)
-        return function
-    return register
+def registering(scenarios):
+    """The decorator that adds a scenario to such a table, with the settings of its lab."""
+    def scenario(**settings):
+        def register(function):
+            scenarios[function.__name__] = (function, settings)
+            return function
+        return register
+    return scenario
+
+
+scenario = registering(SCENARIOS)
 
 
 class Night:
@@ -57,8 +63,7 @@ class Night:
     def up(self):
         self.lab.up()
         slow_tar.install(self.lab)
-        if self.lab.client == "headrace":
-            self.client = self.lab.start_client()
+        self.client = self.lab.start_client()
 
     def command(self):
         return [self.lab.path("bin/headrace"), "dump", CONF]

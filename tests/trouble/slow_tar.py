@@ -4,15 +4,20 @@ Put in place by `install(lab)`. It does what the real tar does, unless the file 
 directory holds "MODE TEXT" and one of its arguments contains TEXT:
   hold     passes 1 MiB of the archive, writes the file `held`, and goes on when the file `go` is there
   exit2    reports a file it could not open, and exits 2
+  disks    passes the archive at the pace of a slow disk: at most 64 KiB in PIECE_SECONDS for all whose
+           argument contains the same word of TEXT (words separated by commas); at full speed from `go` on
 Estimates (archives written to /dev/null) are never touched.
 """
+import fcntl
 import os
 import select
 import shutil
 import subprocess
 import sys
+import time
 
 HELD_BYTES = 1 << 20
+PIECE_SECONDS = 0.01
 
 
 def install(lab):
@@ -24,11 +29,17 @@ def install(lab):
     with open(wrapper, "w", encoding="utf-8") as file:
         file.write(f"""#!/bin/bash
 read -r mode text 2>/dev/null <{control}/mode
+disk=
+if [[ $mode == disks ]]; then
+  for word in ${{text//,/ }}; do [[ "$*" == *"$word"* ]] && disk=$word && text=$word; done
+fi
 if [[ -z $mode || " $* " == *" /dev/null "* || "$*" != *"$text"* || "$*" != *--create* ]]; then
   exec -a "$0" {lab.path("bin/real-tar")} "$@"
 fi
 case $mode in
   hold) {lab.path("bin/real-tar")} "$@" | /usr/bin/python3 {os.path.abspath(__file__)} {control}
+        exit "${{PIPESTATUS[0]}}" ;;
+  disks) {lab.path("bin/real-tar")} "$@" | /usr/bin/python3 {os.path.abspath(__file__)} {control} "$disk"
         exit "${{PIPESTATUS[0]}}" ;;
   exit2) {lab.path("bin/real-tar")} "$@"
         echo "/bin/tar: ./secret: Cannot open: Permission denied" >&2
@@ -41,7 +52,7 @@ esac
 
 
 def set_mode(lab, text):
-    """"hold PART-OF-AN-ARGUMENT", "exit2 …", or "" to be the real tar again."""
+    """"hold PART-OF-AN-ARGUMENT", "exit2 …", "disks WORD,WORD…", or "" to be the real tar again."""
     for name in ("held", "go"):
         if os.path.exists(lab.path("control", name)):
             os.remove(lab.path("control", name))
@@ -72,6 +83,17 @@ def pass_through(control):
         write_all(block)
 
 
+def pass_as_a_disk(control, disk):
+    """One head for all who read this disk: each piece takes its time, and nobody else has it meanwhile."""
+    with open(f"{control}/disk-{disk.replace('/', '-')}", "w", encoding="utf-8") as head:
+        while block := os.read(0, 65536):
+            if not os.path.exists(f"{control}/go"):
+                fcntl.flock(head, fcntl.LOCK_EX)
+                time.sleep(PIECE_SECONDS * len(block) / 65536)
+                fcntl.flock(head, fcntl.LOCK_UN)
+            write_all(block)
+
+
 def write_all(block):
     while block:
         block = block[os.write(1, block):]
@@ -79,6 +101,9 @@ def write_all(block):
 
 if __name__ == "__main__":
     try:
-        pass_through(sys.argv[1])
+        if len(sys.argv) > 2:
+            pass_as_a_disk(sys.argv[1], sys.argv[2])
+        else:
+            pass_through(sys.argv[1])
     except BrokenPipeError:
         sys.exit(1)
