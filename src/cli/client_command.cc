@@ -321,7 +321,7 @@ Result<> begin(Server& server, const ClientOptions& options, const std::vector<s
     }
     return {};
   }
-  if (auths.front() == "local") {
+  if (is_pipe_auth(auths.front())) {
     server.end_when_idle();
     return server.serve_pipes(auths.front());
   }

@@ -20,7 +20,7 @@ namespace {
 constexpr uint16_t kAmandaPort = 10080;
 constexpr int kFirstSystemdSocket = 3;
 constexpr int kMaxSystemdSockets = 16;
-constexpr std::array<std::string_view, 4> kServed = {"bsdtcp", "bsd", "bsdudp", "local"};
+constexpr std::array<std::string_view, 5> kServed = {"bsdtcp", "bsd", "bsdudp", "ssh", "local"};
 
 Result<loop::Address> address_of(const std::string& text) {
   // The colon before the port, not one inside of an IPv6 address.
@@ -42,6 +42,7 @@ Result<loop::Address> address_of(const std::string& text) {
 }  // namespace
 
 bool is_udp_auth(std::string_view auth) { return auth == "bsd" || auth == "bsdudp"; }
+bool is_pipe_auth(std::string_view auth) { return auth == "local" || auth == "ssh"; }
 
 Result<std::string> served_auth(std::string_view word) {
   std::string auth(word);
@@ -64,7 +65,7 @@ Result<std::vector<ListenAt>> listen_at(const std::string& text, const std::vect
   if (!parsed) return std::unexpected(std::move(parsed).error());
   std::vector<ListenAt> out;
   for (const auto& auth : wanted) {
-    if (auth == "local") {
+    if (is_pipe_auth(auth)) {
       return base::fail(
           ErrorKind::refused,
           fmt::format("auth {} listens nowhere: it is spoken on standard input and output", auth));

@@ -13,6 +13,8 @@ namespace headrace::cli {
 
 // bsd and bsdudp: requests come as datagrams.
 bool is_udp_auth(std::string_view auth);
+// local and ssh: one connection, on standard input and output.
+bool is_pipe_auth(std::string_view auth);
 // Lower case; refused with the auths there are when it is none that a client serves.
 base::Result<std::string> served_auth(std::string_view word);
 

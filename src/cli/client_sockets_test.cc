@@ -36,8 +36,10 @@ TEST(ClientSockets, WhatIsNoPlaceIsSaid) {
   EXPECT_EQ(places("mill:700"), Texts{"\"mill\" is no numeric IP address"});
   EXPECT_EQ(places(":700", {"local"}),
             Texts{"auth local listens nowhere: it is spoken on standard input and output"});
+  EXPECT_EQ(places("ssh:0.0.0.0:700", {"bsdtcp"}),
+            Texts{"auth ssh listens nowhere: it is spoken on standard input and output"});
   EXPECT_EQ(served_auth("krb5").error().what(),
-            "auth \"krb5\" cannot be served; bsdtcp, bsd, bsdudp, local can");
+            "auth \"krb5\" cannot be served; bsdtcp, bsd, bsdudp, ssh, local can");
 }
 
 TEST(ClientSockets, TwoUdpAuthsNeedTwoPorts) {

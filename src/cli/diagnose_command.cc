@@ -232,8 +232,7 @@ int diagnose_disks(const ServerContext& context, const DiagnoseOptions& options)
   auth::Connector connector(*loop);
   const std::string timestamp = base::timestamp14(loop->clock().wall_seconds());
   const auto sizes = known_sizes(context, *disks, timestamp);
-  const auto until =
-      options.until == "holding" ? drive::Probes::Until::holding : drive::Probes::Until::network;
+  const auto until = until_of(options.until);
   drive::Probes probes(*loop, connector, context.config, *disks, until, timestamp);
   bool interrupted = false;
   {
