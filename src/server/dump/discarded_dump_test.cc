@@ -20,6 +20,7 @@ class DiscardedDumpTest : public ::testing::Test {
                     .tries = 1,
                     .amandad_path = ""};
     request.host = "h";
+    request.dump_user = "backup";
     request.dle.program = "GNUTAR";
     request.dle.disk = "/d";
     request.dle.levels = {{0, false, {}}};
