@@ -10,12 +10,13 @@ CLIENT is headrace (one daemon), headrace-inetd (as amandad under xinetd), amand
 (Debian's, made to relay in one event loop as every release until 3.4 did); AUTH is bsd, bsdudp, bsdtcp or local.
 `run` disturbs three large dumps; `streams` starts 3, 10 and 50 dumps and leaves one stream of each kind unread in turn;
 `verdicts` asks Headrace's server what holds each of three dumps up, one of which has a slow path.
-Each run is a line of JSON added to the series, and what is there counts: call again until nothing is missing. `report` sums up what is
-there and writes bench/results/isolation.md and its plot.
+Each run is a line of JSON added to the series, and what is there counts: call again until nothing is missing. `report`
+sums up what is there and writes bench/results/isolation.md and its plot.
 
-The server of `run` is always the real amdump of 3.5.1, one dumper process a dump, that of `streams` is bench/rig/initiator.py; the link is 1 Gbit/s; see bench/rig/rig.py for
-the machine, bench/rig/phases.py for what is done and measured. At the end of each run the server is killed, and the same
-client makes one more dump, which is restored and compared, so that no figure comes from a client that loses data.
+The server of `run` is the real amdump of 3.5.1, one dumper process a dump; that of `streams` is bench/rig/initiator.py.
+The link is 1 Gbit/s; bench/rig/rig.py is the machine, bench/rig/phases.py says what is done and measured. At the end of
+each run the server is killed, and the same client makes one more dump, which is restored and compared, so that no
+figure comes from a client that loses data.
 
 Needs root, 3 GB of memory, and `tools/install-deps --bench`.
 """
@@ -45,7 +46,8 @@ SERIES = os.path.join(HERE, "results/isolation.jsonl")
 def one_run(rig, kind, auth):
     run = rig.play(kind, auth)
     found, marks, timeline = (phases.without_link if auth == "local" else phases.everything)(run)
-    return {"short": short(found), "client": kind, "auth": auth, "began_after_s": run.began_after, "client_processes": len(run.rig.client_processes()),
+    client_processes = len(rig.client_processes())
+    return {"short": short(found), "client": kind, "auth": auth, "began_after_s": run.began_after, "client_processes": client_processes,
             "phases": found, "marks": marks, "timeline": timeline, "proof": run.end(), "link_mbit": rig.link_mbit,
             "machine": rigs.machine()}
 

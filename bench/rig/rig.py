@@ -53,7 +53,6 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long]
 
 Process = collections.namedtuple("Process", "name words cpu rss")
-NOBODY = Process("", [], 0.0, 0)
 CLIENT_ENDS_TARS_S = 5
 
 
@@ -234,11 +233,15 @@ class Rig(labs.Lab):
 
     def fill_with_names(self, name, folders, block):
         """A tree whose dump has much INDEX and MESG beside its DATA: long names, and sockets, of which tar says a line each."""
+        source = self.path("blocks", f"for {name}")
+        os.makedirs(os.path.dirname(source), exist_ok=True)
+        with open(source, "wb") as file:
+            file.write(os.urandom(block))
         for number in range(folders):
             folder = self.path(name, f"folder {number:03d}")
             os.makedirs(folder)
-            with open(f"{folder}/block", "wb") as file:
-                file.write(os.urandom(block))
+            open(f"{folder}/block", "wb").close()
+            bind(source, f"{folder}/block")
             for each in range(200):
                 os.close(os.open(f"{folder}/{each:03d} {'n' * 180}", os.O_CREAT | os.O_WRONLY, 0o644))
             for each in range(100):
@@ -365,10 +368,12 @@ class Run:
         send(signal.SIGKILL, *others)
         self.server.wait()
         ended = self.wait_for_tars(CLIENT_ENDS_TARS_S)
-        expect(ended is not None or self.rig.client == "amanda", f"the client's tars still run {CLIENT_ENDS_TARS_S} s after the server died")
+        expect(ended is not None or self.rig.client == "amanda",
+               f"the client's tars still run {CLIENT_ENDS_TARS_S} s after the server died")
         if ended is None:
             # Seen of 3.5.1 under bsdtcp: it reads on to the end of the disk and throws the bytes away.
-            send(signal.SIGKILL, *self.tar.values(), *(pid for pid in mine if self.rig.client_processes().get(pid, NOBODY).name != "xinetd"))
+            programs = [pid for pid, process in self.rig.client_processes().items() if process.name != "xinetd"]
+            send(signal.SIGKILL, *self.tar.values(), *programs)
         self.rig.clear_holding()
         return {"tars_ended_s": ended, **self.rig.prove()}
 

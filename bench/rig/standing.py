@@ -58,12 +58,12 @@ def stand(rig, receivers, number, kind, auth):
     grown, unread = memory(rig) - had, receivers.unread(standing)
     receivers.go_on(standing)
     time.sleep(0.7)
-    return [{"dumps": len(before), "kind": kind, "noop_ms": Asking.worst(answers) if answers else None, "memory_growth_mb": round(grown / 1e6, 2),
-             "unread_kb": round(unread / 1e3),
-            "before": {each: of_others(before, number, each) for each in initiator.KINDS},
-            "during": {each: of_others(during, number, each) for each in initiator.KINDS},
-            "slowest": round(min(rate["DATA"] for other, rate in enumerate(during) if other != number) / 1e6, 3),
-            "own": {each: round(during[number][each] / 1e6, 3) for each in initiator.KINDS}}]
+    return [{"dumps": len(before), "kind": kind, "noop_ms": Asking.worst(answers) if answers else None,
+             "memory_growth_mb": round(grown / 1e6, 2), "unread_kb": round(unread / 1e3),
+             "before": {each: of_others(before, number, each) for each in initiator.KINDS},
+             "during": {each: of_others(during, number, each) for each in initiator.KINDS},
+             "slowest": round(min(rate["DATA"] for other, rate in enumerate(during) if other != number) / 1e6, 3),
+             "own": {each: round(during[number][each] / 1e6, 3) for each in initiator.KINDS}}]
 
 
 def with_dumps(rig, count, auth):
