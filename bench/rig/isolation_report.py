@@ -10,17 +10,13 @@ import statistics
 
 import initiator
 import rig as rigs
-from phases import FAST, RANDOM_PAUSES, SLOW, sum_of
+from phases import FAST, RANDOM_PAUSES, SLOW, pauses_name, sum_of
 
 KINDS = {"relay": "Amanda, relaying as until 3.4", "amanda": "Amanda 3.5.1", "headrace": "Headrace", "headrace-inetd": "Headrace under xinetd"}
 MET, MISSED = "✓", "✗"
 NO_ANSWER_MS = 3000.0
 FLOW_BUDGET_MB = 2.0
 Criterion = collections.namedtuple("Criterion", "name asked figure good digits")
-
-
-def pauses_name(mean, share):
-    return f"pauses of {mean * 1e3:.0f} ms, on {share:.0%}"
 
 
 class Client:

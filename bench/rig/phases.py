@@ -51,17 +51,16 @@ def alone(run, seconds=1.5):
     return {"rates": rates}
 
 
-def slow_path(run, with_jump=True):
+def slow_path(run):
     """One path of three at 5 MB/s; then the slow dump and a fast one paused, which must not free anything."""
     Link.slow_down(*Link.connection_of(run.receiver[SLOW]))
     time.sleep(2.5)
     found = {"slow path": {"rates": run.growth.measure(3.0)}}
-    if with_jump:
-        paused = tars(run, SLOW, FAST[0])
-        stop(*paused)
-        time.sleep(1.5)
-        found["two paused"] = {"rates": run.growth.measure(2.0)}
-        go_on(*paused)
+    paused = tars(run, SLOW, FAST[0])
+    stop(*paused)
+    time.sleep(1.5)
+    found["two paused"] = {"rates": run.growth.measure(2.0)}
+    go_on(*paused)
     Link.restore()
     time.sleep(2.0)
     return found
@@ -167,6 +166,10 @@ def duty(run, share, seconds=3.0):
     return {"rates": rates}
 
 
+def pauses_name(mean, share):
+    return f"pauses of {mean * 1e3:.0f} ms, on {share:.0%}"
+
+
 def random_pauses(run, mean, share, seconds):
     """Three equal receivers that pause at different moments, the same moments for every client."""
     receivers = [run.receiver[disk] for disk in DISKS]
@@ -180,41 +183,21 @@ def random_pauses(run, mean, share, seconds):
 
 def everything(run):
     """The phases of the isolation bench, on a link."""
-    marks = Marks()
-    found = {}
     time.sleep(1.0)
-    marks.add("equal")
-    found["equal"] = equal(run)
-    marks.add("alone")
-    found["alone"] = alone(run)
-    marks.add("slow path")
-    found |= slow_path(run)
-    marks.add("stopped")
-    found["stopped"] = stopped(run)
+    found = {"equal": equal(run), "alone": alone(run), **slow_path(run), "stopped": stopped(run)}
     for share in (0.10, 0.05):
-        marks.add(f"{share:.0%} duty")
         found[f"{share:.0%} duty"] = duty(run, share)
     for mean, share, seconds in RANDOM_PAUSES:
-        name = f"pauses of {mean * 1e3:.0f} ms, on {share:.0%}"
-        marks.add(name)
-        found[name] = random_pauses(run, mean, share, seconds)
-    marks.add("end")
-    return found, marks.found, run.growth.timeline(marks.began)
+        found[pauses_name(mean, share)] = random_pauses(run, mean, share, seconds)
+    return found
 
 
 def without_link(run):
     """The phases that make sense where no network limits the dumps: `local`, whose three dumps end within half a minute."""
-    marks = Marks()
-    found = {}
-    marks.add("equal")
-    found["equal"] = equal(run, 1.5)
-    marks.add("stopped")
-    found["stopped"] = stopped(run, 3.0)
+    found = {"equal": equal(run, 1.5), "stopped": stopped(run, 3.0)}
     for share in (0.10, 0.05):
-        marks.add(f"{share:.0%} duty")
         found[f"{share:.0%} duty"] = duty(run, share, 1.5)
-    marks.add("end")
-    return found, marks.found, run.growth.timeline(marks.began)
+    return found
 
 
 def of_2014(run):
