@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -39,14 +40,26 @@ def steady(lab, count, file, arguments, names, *options):
         moved, took = sum(receivers.data()) - before, receivers.at - began
         used = cb.cpu_between(cpu, cb.cpu_seconds(names))
         cb.expect(receivers.ended == 0, "a dump ended in the steady middle: the file is too small")
+    settle()
     return moved / took / 1e6, used / (moved / 1e9)
+
+
+def settle():
+    """The dumps of the run before are gone; the real one's go on for long after their server has."""
+    for pid, _, _ in cb.processes(("sendbackup", "tar", "outpour")):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    labs.wait_for(lambda: not cb.processes(("sendbackup", "tar", "outpour")), "the dumps of the run before to end")
 
 
 def stop(lab, client):
     client.terminate()
     client.wait()
     lab.listening.clear()
-    labs.wait_for(lambda: not cb.processes(("amandad", "sendbackup", "headrace", "tar", "outpour")), "the client's processes to end")
+    settle()
+    labs.wait_for(lambda: not cb.processes(("amandad", "headrace")), "the client's processes to end", 40)
 
 
 def with_client(lab, who, auth, options=()):
