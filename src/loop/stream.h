@@ -1,6 +1,6 @@
-// Byte streams without blocking, the one shape of everything that moves dump data: sockets, pipes, multiplexed
-// frames, holding files, volume parts. Used on the loop's thread only. An implementation may work on another
-// thread behind this interface; a caller never sees it.
+// Byte streams without blocking, the one shape of everything that moves dump data: sockets, pipes,
+// multiplexed frames, holding files, volume parts. Used on the loop's thread only. An implementation may work
+// on another thread behind this interface; a caller never sees it.
 //
 // Contract, tested by one suite on every implementation:
 //  - read() and write() never block. `wait` means: nothing was done now; ask await_*() and try again.
