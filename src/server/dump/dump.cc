@@ -132,6 +132,7 @@ class Dump::Impl {
           mesg_ended_ = true;
           if (!end && !stream_failure_) stream_failure_ = std::move(end).error();
           if (!messages_.header_complete()) {
+            if (stream_failure_) return fail(*stream_failure_);
             auto verdict = messages_.verdict();
             return fail(verdict ? Error(ErrorKind::gone, "the client sent no header")
                                 : std::move(verdict).error());
