@@ -231,7 +231,8 @@ void Mux::add_arrived(Talk& talk, Result<wire::Packet> packet) {
 
 void Mux::packet_complete(Talk& talk) {
   auto packet = wire::decode_frame_packet(talk.assembling);
-  talk.assembling.clear();
+  // Its memory too: a conversation lives on, and the next packet of one is small or far.
+  std::vector<std::byte>().swap(talk.assembling);
   add_arrived(talk, std::move(packet));
   const uint32_t handle = talk.handle;
   if (!std::exchange(talk.owned, true)) {
