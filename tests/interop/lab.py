@@ -192,9 +192,10 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PidFile none
 """)
-        # Debian gives "backup" no shell, and sshd starts every command with one.
+        # Debian gives "backup" no shell, and sshd starts every command with one. Root's, if it is bash, would
+        # read the machine's own start-up file before each command.
         with open("/etc/passwd", encoding="utf-8") as file:
-            self.write(self.path("system/passwd"), re.sub(r"(?m)^(backup:.*:)[^:]*$", r"\1/bin/sh", file.read()))
+            self.write(self.path("system/passwd"), re.sub(r"(?m)^((?:backup|root):.*:)[^:]*$", r"\1/bin/sh", file.read()))
         # The tools take a user's private key only from a file of that user's; root may take anybody's.
         self.give_to_backup(f"{ssh}/key")
 
