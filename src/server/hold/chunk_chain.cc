@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "server/hold/date_directory.h"
 
 namespace headrace::hold {
 
@@ -259,7 +260,11 @@ void ChunkChain::discard() {
   fd_.reset();
   std::error_code ignored;
   // What cannot be removed is found as a left-over ".tmp" by the next run, which reports it.
-  for (const Chunk& chunk : chunks_) fs::remove(chunk.name(), ignored);
+  for (const Chunk& chunk : chunks_) {
+    fs::remove(chunk.name(), ignored);
+    // Its owner may have left the directory before; while one is there, it stays.
+    (void)remove_if_empty(chunk.name().parent_path());
+  }
   chunks_.clear();
 }
 
