@@ -98,6 +98,7 @@ class Receivers:
 
 
 def processes(names):
+    """(pid, name, CPU seconds) of those that still run."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -108,7 +109,8 @@ def processes(names):
         comm = text[text.index("(") + 1:text.rindex(")")]
         if comm in names:
             fields = text[text.rindex(")") + 2:].split()
-            found.append((int(entry), comm, (int(fields[11]) + int(fields[12])) / TICKS))
+            if fields[0] != "Z":  # one that nobody reaps
+                found.append((int(entry), comm, (int(fields[11]) + int(fields[12])) / TICKS))
     return found
 
 

@@ -12,7 +12,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -40,10 +39,6 @@ constexpr unsigned kNameThreads = static_cast<unsigned>(kNameLanes);
 // Turns taken before descriptors and timers are looked at again, and how many of those before the next turns.
 constexpr int kTurnsPerRound = 4;
 constexpr int kHandlersPerRound = 64;
-// While turns are taken, the loop sleeps no more often than this. What moves bulk data is written in pieces
-// (tar's are 10 KiB), and woken for each of them it would spend its time waking up; so they gather. Shorter
-// than the pipes and sockets in question take to fill, and than anybody notices.
-constexpr base::Duration kLeastBetweenSleeps = std::chrono::microseconds(250);
 
 // Memory for one operation of Asio at a time, so that waiting for a descriptor allocates nothing. An
 // operation gives it back before its handler runs, and the handler may then begin the next one.
@@ -172,11 +167,11 @@ class AsioLoop : public Loop {
         context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),  // one thread runs it, others may post
         guard_(asio::make_work_guard(context_)),
         probe_(epoll_create1(EPOLL_CLOEXEC)),
-        workers_(std::in_place, workers),
-        name_workers_(std::in_place, kNameThreads) {}
+        workers_(workers),
+        name_workers_(kNameThreads) {}
   ~AsioLoop() override {
-    workers_.reset();
-    name_workers_.reset();
+    workers_.end();
+    name_workers_.end();
     // A callback may own its own watch (a child being reaped); nothing would ever end that circle.
     while (!living_watches_.empty()) {
       const std::shared_ptr<WatchState> state = (*living_watches_.begin())->shared_from_this();
@@ -219,24 +214,29 @@ class AsioLoop : public Loop {
   }
 
   void offload(uint64_t lane, Callback work, Callback done) override {
-    LanePool& pool = lane < kNameLanes ? *name_workers_ : *workers_;
-    pool.add(lane, [this, work = std::move(work), done = std::move(done)]() mutable {
-      work();
-      // `work` goes along, so that what it holds dies on the loop's thread.
-      post([work = std::move(work), done = std::move(done)]() mutable { done(); });
-    });
+    LanePool& pool = lane < kNameLanes ? name_workers_ : workers_;
+    pool.add(
+        lane,
+        [this, work = std::move(work), done = std::move(done)]() mutable {
+          work();
+          // `work` goes along, so that what it holds dies on the loop's thread.
+          post([work = std::move(work), done = std::move(done)]() mutable { done(); });
+        },
+        LanePool::Fate::may_be_dropped);
+  }
+  void offload_surely(uint64_t lane, Callback work) override {
+    workers_.add(lane, std::move(work), LanePool::Fate::must_run);
   }
   uint64_t new_lane() override { return next_lane_++; }
 
   void run() override {
     owner_ = std::this_thread::get_id();
     while (!context_.stopped()) {
-      if (posted_.empty() && turns_.empty()) sleep();
+      if (posted_.empty() && turns_.empty()) context_.run_one();
       for (int i = 0; i < kHandlersPerRound && context_.poll_one() > 0; ++i) {
       }
       for (int i = 0; i < kTurnsPerRound && !turns_.empty() && !context_.stopped(); ++i) {
         turns_.pop()();
-        took_turns_ = true;
       }
       // What is posted meanwhile waits for the next round, behind what descriptors and timers have to say.
       for (size_t left = posted_.size(); left > 0 && !context_.stopped(); --left) posted_.pop()();
@@ -248,30 +248,17 @@ class AsioLoop : public Loop {
   asio::io_context& context() { return context_; }
 
  private:
-  // Until a descriptor, a timer or another thread has something.
-  void sleep() {
-    if (std::exchange(took_turns_, false)) {
-      const base::Instant now = clock_.now();
-      const base::Duration early = kLeastBetweenSleeps - (now - slept_at_);
-      if (early > base::Duration::zero()) std::this_thread::sleep_for(early);
-      slept_at_ = now + std::max(early, base::Duration::zero());
-    }
-    context_.run_one();
-  }
-
   base::SystemClock clock_;
   std::atomic<std::thread::id> owner_;  // the loop's thread
   std::set<WatchState*> living_watches_;
   CallbackQueue posted_;
   CallbackQueue turns_;
-  bool took_turns_ = false;  // since the last sleep
-  base::Instant slept_at_{};
   asio::io_context context_;
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   base::Fd probe_;  // an epoll instance that only says whether a descriptor can be waited for
   std::atomic<uint64_t> next_lane_ = kNameLanes;
-  std::optional<LanePool> workers_;
-  std::optional<LanePool> name_workers_;
+  LanePool workers_;
+  LanePool name_workers_;
 };
 
 class AsioSignals : public Signals {

@@ -68,7 +68,7 @@ void Lane::run(std::move_only_function<void(Loan&)> work, Callback done) {
 }
 
 void Lane::run_detached(Callback work) {
-  loop_.offload(lane_, std::move(work), [] {});
+  loop_.offload_surely(lane_, std::move(work));
 }
 
 void Lane::drop() {

@@ -39,7 +39,7 @@ class Lane {
   // The same for work that can tell when it needs the lent memory no more. The rest of it must own all it
   // uses.
   void run(std::move_only_function<void(Loan&)> work, Callback done);
-  // Runs `work` behind what is out, whatever becomes of this Lane; it must own all it uses.
+  // Runs `work` behind what is out, whatever becomes of this Lane or the loop; it must own all it uses.
   void run_detached(Callback work);
   // Takes the task back: one that has not begun never runs, one that runs is waited for until it ends or
   // gives its loan back (the only case in which the loop's thread waits, for the system calls of a single

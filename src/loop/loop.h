@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -50,6 +51,9 @@ class Loop {
   // other in order of offering; different lanes run side by side as far as there are threads. Both are
   // destroyed on the loop's thread once they have run.
   virtual void offload(uint64_t lane, Callback work, Callback done) = 0;
+  // As offload(), for what must not be left undone, such as removing a file: it runs even when the loop is
+  // destroyed before its turn. It must own all it uses, and is destroyed on the worker.
+  virtual void offload_surely(uint64_t lane, Callback work) { offload(lane, std::move(work), [] {}); }
   // A lane nobody else uses.
   virtual uint64_t new_lane() = 0;
 
@@ -63,7 +67,8 @@ class Loop {
 inline constexpr uint64_t kNameLanes = 4;
 
 // The real loop. `workers` threads serve offload(). Ignores SIGPIPE for the whole process. Destroying it
-// waits for works under way; works not begun and callbacks not yet called are dropped.
+// waits for works under way and for those that were to run surely; other works not begun and callbacks not
+// yet called are dropped.
 std::unique_ptr<Loop> make_loop(unsigned workers);
 
 }  // namespace headrace::loop

@@ -293,6 +293,36 @@ TEST_F(LoopTest, DestroyingTheLoopWaitsForWorkUnderWayAndDropsTheRest) {
   EXPECT_FALSE(called);
 }
 
+TEST_F(LoopTest, DestroyingTheLoopDoesWhatMustBeDone) {
+  std::promise<void> begun;
+  std::promise<void> go_on;
+  std::vector<int> worked;
+  const uint64_t lane = loop_->new_lane();
+  loop_->offload(
+      lane,
+      [&] {
+        begun.set_value();
+        go_on.get_future().wait();
+        worked.push_back(1);
+      },
+      [] {});
+  // Being dropped, it lets the first go on and leaves something more to be done, as an abandoned file does.
+  std::shared_ptr<void> when_dropped(nullptr, [&, loop = loop_.get()](void*) {
+    loop->offload_surely(lane, [&] { worked.push_back(4); });
+    go_on.set_value();
+  });
+  loop_->offload(lane, [&, held = std::move(when_dropped)] { worked.push_back(2); }, [] {});
+  loop_->offload_surely(lane, [&] { worked.push_back(3); });
+  begun.get_future().wait();
+  deadline_.reset();
+  // A callback that goes with the loop, behind its workers.
+  loop_->post([&, held = std::shared_ptr<void>(nullptr, [&, loop = loop_.get()](void*) {
+                    loop->offload_surely(lane, [&] { worked.push_back(5); });
+                  })] {});
+  loop_.reset();
+  EXPECT_EQ(worked, (std::vector{1, 3, 4, 5}));
+}
+
 class WatchTest : public LoopTest {
  protected:
   WatchTest() {

@@ -73,7 +73,7 @@ void VolumeStation::unload() {
   if (!loaded()) return;
   auto volume = std::exchange(current_, {}).volume;
   // The last share goes on the lane: unloading a tape takes its time.
-  loop_.offload(lane_, [volume = std::move(volume)]() mutable { volume.reset(); }, [] {});
+  loop_.offload_surely(lane_, [volume = std::move(volume)]() mutable { volume.reset(); });
 }
 
 }  // namespace headrace::drive

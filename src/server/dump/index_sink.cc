@@ -100,7 +100,7 @@ IndexSink::IndexSink(loop::Loop& loop, uint64_t lane, compat::IndexKey key, comp
 IndexSink::~IndexSink() {
   // Abandoned unless keep() has run; a kept file's writer ignores it.
   stream_.reset();
-  loop_.offload(lane_, [file = file_] { file->abandon(); }, [] {});
+  loop_.offload_surely(lane_, [file = file_] { file->abandon(); });
 }
 
 loop::Writable& IndexSink::stream() { return *stream_; }
