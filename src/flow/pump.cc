@@ -30,7 +30,8 @@ class Pump::Impl final : private Throttle::Waiter {
     done_ = std::move(done);
     splicing_ = options_.allow_splice && taps_.empty() && source_.splice_fd() >= 0 && sink_.splice_fd() >= 0;
     meter_.note_splicing(splicing_);
-    if (!splicing_) ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes);
+    straight_ = source_.reads_at_once() && sink_.writes_at_once();
+    if (!splicing_ && !straight_) make_ring();
     state_ = State::running;
     HEADRACE_PROBE(flow__start, this, options_.name.c_str(), splicing_ ? 1 : 0);
     meter_.enter(FlowState::moving);
@@ -117,7 +118,10 @@ class Pump::Impl final : private Throttle::Waiter {
   void spend(size_t bytes) { grant_ -= std::min(grant_, bytes); }
   size_t allowed() const { return throttle_ == nullptr ? kQuantumBytes : std::min(grant_, kQuantumBytes); }
 
+  void make_ring() { ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes); }
+
   bool copy_some() {
+    if (straight_ && filled_ == 0 && !awaiting_sink_) return copy_straight();
     const bool read = read_some();
     if (state_ != State::running) return false;
     const bool wrote = write_some();
@@ -145,30 +149,72 @@ class Pump::Impl final : private Throttle::Waiter {
       if (space.empty()) return false;
       read_offer_ = space;
     }
-    const auto result = source_.read(*read_offer_);
+    const size_t bytes = read_into(*read_offer_);
+    if (bytes == 0 && !source_ended_) return false;
+    read_offer_.reset();
+    filled_ += bytes;
+    return true;
+  }
+
+  // 0: nothing came; it ended, failed, or is waited for.
+  size_t read_into(base::MutableBytes space) {
+    const auto result = source_.read(space);
     switch (result.state) {
       case IoState::wait:
-        awaiting_source_ = true;
-        source_.await_readable([this, alive = alive_.ref()] {
-          if (alive.expired()) return;
-          awaiting_source_ = false;
-          schedule();
-        });
-        return false;
+        await_source();
+        return 0;
       case IoState::end:
         source_ended_ = true;
-        read_offer_.reset();
-        return true;
+        return 0;
       case IoState::failed:
         end(std::unexpected(source_.error()));
-        return false;
+        return 0;
       case IoState::moved:
         break;
     }
-    for (Tap* tap : taps_) tap->see(read_offer_->first(result.bytes));
-    read_offer_.reset();
-    filled_ += result.bytes;
+    for (Tap* tap : taps_) tap->see(space.first(result.bytes));
     spend(result.bytes);
+    return result.bytes;
+  }
+
+  void await_source() {
+    awaiting_source_ = true;
+    source_.await_readable([this, alive = alive_.ref()] {
+      if (alive.expired()) return;
+      awaiting_source_ = false;
+      schedule();
+    });
+  }
+
+  // Through memory that all pumps of the thread share, and which therefore is in the cache; what the sink
+  // does not take at once goes into the ring.
+  bool copy_straight() {
+    if (source_ended_ || awaiting_source_ || gate_closed() || held_by_throttle()) return false;
+    thread_local const auto shared = std::make_unique_for_overwrite<std::byte[]>(kQuantumBytes);
+    read_offer_.reset();
+    const size_t bytes =
+        read_into({shared.get(), std::min({kQuantumBytes, options_.budget_bytes, allowed()})});
+    if (bytes == 0) return source_ended_;
+    for (size_t put = 0; put < bytes;) {
+      const iovec piece{shared.get() + put, bytes - put};
+      const auto result = sink_.write({&piece, 1});
+      if (result.state == IoState::moved) {
+        put += result.bytes;
+        turn_bytes_ += result.bytes;
+        meter_.count(result.bytes);
+        continue;
+      }
+      if (result.state != IoState::wait) {
+        end(std::unexpected(sink_.error()));
+        return false;
+      }
+      if (!ring_) make_ring();
+      std::copy_n(shared.get() + put, bytes - put, ring_.get());
+      first_ = 0;
+      filled_ = bytes - put;
+      await_sink();
+      break;
+    }
     return true;
   }
 
@@ -231,7 +277,7 @@ class Pump::Impl final : private Throttle::Waiter {
       // Neither end is a pipe, or the file system cannot: copy from here on.
       splicing_ = false;
       meter_.note_splicing(false);
-      ring_ = std::make_unique_for_overwrite<std::byte[]>(options_.budget_bytes);
+      if (!straight_) make_ring();
       return true;
     }
     if (errno != EAGAIN) {
@@ -245,15 +291,7 @@ class Pump::Impl final : private Throttle::Waiter {
   // EAGAIN does not say which side it was.
   void await_the_unready_side() {
     pollfd side{source_.splice_fd(), POLLIN, 0};
-    if (::poll(&side, 1, 0) == 0) {
-      awaiting_source_ = true;
-      source_.await_readable([this, alive = alive_.ref()] {
-        if (alive.expired()) return;
-        awaiting_source_ = false;
-        schedule();
-      });
-      return;
-    }
+    if (::poll(&side, 1, 0) == 0) return await_source();
     await_sink();
   }
 
@@ -352,6 +390,7 @@ class Pump::Impl final : private Throttle::Waiter {
   Done done_;
   State state_ = State::idle;
   bool splicing_ = false;
+  bool straight_ = false;  // neither side uses memory once it has answered
   bool scheduled_ = false;
   bool source_ended_ = false;
   bool awaiting_source_ = false;
@@ -361,7 +400,7 @@ class Pump::Impl final : private Throttle::Waiter {
   Throttle* throttle_ = nullptr;
   size_t grant_ = 0;  // what the throttle lets it read
 
-  std::unique_ptr<std::byte[]> ring_;
+  std::unique_ptr<std::byte[]> ring_;  // made when first needed
   size_t first_ = 0;
   size_t filled_ = 0;
   // Memory a stream was offered and may still be using; offered again unchanged until it moves.

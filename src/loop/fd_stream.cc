@@ -100,6 +100,8 @@ class FdStream : public Duplex {
     end_writing();
   }
 
+  bool reads_at_once() const override { return true; }
+  bool writes_at_once() const override { return true; }
   int splice_fd() const override { return fd_.get(); }
   int native_fd() const override { return fd_.get(); }
 

@@ -6,7 +6,8 @@
 //  - read() and write() never block. `wait` means: nothing was done now; ask await_*() and try again.
 //  - While a stream has answered `wait` to read()/write(), the next call must offer the same memory (or be
 //    preceded by close()): an implementation may be using it from another thread meanwhile. This is what
-//    lets file streams work without copying.
+//    lets file streams work without copying. Streams that say reads_at_once(), writes_at_once() do not: they
+//    have no use for memory once they have answered.
 //  - await_*() takes one callback, called once, never from inside await_*() or read()/write(). A later
 //    await_*() of the same direction replaces it. close() drops it uncalled.
 //  - `end` is sticky, `failed` is sticky; error() then says why.
@@ -42,6 +43,7 @@ class Readable {
   virtual base::Error error() const = 0;
   // Gives the stream up; nothing is called back afterwards. Idempotent.
   virtual void close_read() = 0;
+  virtual bool reads_at_once() const { return false; }
   // A descriptor splice(2) may read from, or -1 when bytes are not simply there (frames, files on workers).
   virtual int splice_fd() const { return -1; }
 };
@@ -58,6 +60,7 @@ class Writable {
   virtual void finish(std::move_only_function<void(base::Result<>)> done) = 0;
   // Gives the stream up without finishing: what was written counts as incomplete. Nothing is called back.
   virtual void abandon() = 0;
+  virtual bool writes_at_once() const { return false; }
   virtual int splice_fd() const { return -1; }
 };
 

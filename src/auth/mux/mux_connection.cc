@@ -85,6 +85,7 @@ class MuxStream : public loop::Duplex {
   }
 
   IoResult write(std::span<const iovec> pieces) override { return mux_->write(channel_, pieces); }
+  bool writes_at_once() const override { return true; }  // as the transport has to
   void await_writable(loop::Ready ready) override {
     if (abandoned_) return;
     channel_.writable = std::move(ready);
