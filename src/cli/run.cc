@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "cli/admin_command.h"
 #include "cli/check_command.h"
 #include "cli/client_command.h"
 #include "cli/config_command.h"
@@ -14,6 +15,7 @@
 #include "cli/label_command.h"
 #include "cli/limit_command.h"
 #include "cli/pause_command.h"
+#include "cli/plan_command.h"
 #include "cli/report_command.h"
 #include "cli/restore_command.h"
 #include "cli/status_command.h"
@@ -42,6 +44,8 @@ struct Arguments {
   bool follow = false;
   LimitOptions limit;
   DiagnoseOptions diagnose;
+  PlanOptions plan;
+  WishOptions wish;
   std::string timestamp;
 };
 
@@ -156,6 +160,60 @@ void add_dump(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       arguments.dump.overrides = arguments.overrides;
       arguments.dump.json = arguments.json;
       return dump(arguments.dump);
+    };
+  });
+}
+
+void add_plan(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto& options = arguments.plan;
+  auto* command = app.add_subcommand("plan", "What a run would do tonight, and why");
+  add_config_argument(*command, arguments);
+  command->add_option("HOST", options.disks, "HOST [DISK…] …: only these (match expressions)");
+  command->add_option("--at", options.at, "As if the run began then: 20261123 or 20261123013000");
+  command
+      ->add_option("--nights", options.nights,
+                   "So many nights, tonight first, as they come when all goes well and sizes stay")
+      ->check(CLI::Range(1, 400));
+  command->add_flag_callback(
+      "--no-clients", [&options] { options.clients = false; }, "Ask nobody: sizes come from history");
+  add_json(*command, arguments);
+  command->footer(
+      "Examples:\n  headrace plan daily\n  headrace plan daily fileserver /home\n"
+      "  headrace plan daily --nights 14                    does it stay within the volumes?\n"
+      "  headrace plan daily --no-clients --at 20261124     tomorrow, if nothing ran tonight\n"
+      "Nothing is dumped, written or changed.\n"
+      "Exit status: 0 planned, 1 usage or configuration, 4 a disk could not be planned.");
+  command->callback([&] {
+    chosen = [&] {
+      options.config = arguments.config;
+      options.overrides = arguments.overrides;
+      options.json = arguments.json;
+      return plan(options);
+    };
+  });
+}
+
+void add_admin(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto& options = arguments.wish;
+  auto* command = app.add_subcommand("admin", "Tell the next run what is wished of a disk (amadmin force …)");
+  add_config_argument(*command, arguments);
+  command->add_option("WISH", options.wish, "force, force-level-1, force-bump, force-no-bump or unforce")
+      ->required()
+      ->check(CLI::IsMember(wish_words()));
+  command->add_option("HOST", options.disks, "HOST [DISK…] …: of which (match expressions)")->required();
+  add_json(*command, arguments);
+  command->footer(
+      "Examples:\n  headrace admin daily force fileserver /home      a full in the next run\n"
+      "  headrace admin daily force-bump fileserver       the next level\n"
+      "  headrace admin daily unforce fileserver\n"
+      "The last wish counts, until a dump fulfils it. \"headrace plan\" shows what comes of it.\n"
+      "Exit status: 0 done, 1 usage, configuration, or a wish that could not be written.");
+  command->callback([&] {
+    chosen = [&] {
+      options.config = arguments.config;
+      options.overrides = arguments.overrides;
+      options.json = arguments.json;
+      return wish(options);
     };
   });
 }
@@ -376,6 +434,8 @@ int run(int argc, char** argv) {
   add_client(app, arguments, chosen);
   add_config(app, arguments, chosen);
   add_check(app, arguments, chosen);
+  add_plan(app, arguments, chosen);
+  add_admin(app, arguments, chosen);
   add_dump(app, arguments, chosen);
   add_status(app, arguments, chosen);
   add_pause(app, arguments, chosen);

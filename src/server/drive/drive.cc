@@ -253,6 +253,33 @@ void Drive::degrade(journal::VolumeTrouble trouble, std::string reason) {
   if (writer_) say(DenyVolume{gone_reason_});
 }
 
+// Without volumes, holding disk is kept for incrementals: fulls go there as far as `reserve` leaves room, in
+// the order of the schedule.
+void Drive::degrade_fulls() {
+  if (volume_ != Volume::gone || !scheduled_ || std::exchange(fulls_degraded_, true)) return;
+  uint64_t kept = holding_.total_kib * static_cast<uint64_t>(limits_.reserve_percent) / 100;
+  for (const JobId id : order_) {
+    auto& it = jobs_.at(id);
+    if (it.state != State::waiting || !it.job.full || it.job.holding == Holding::never) continue;
+    if (kept + it.job.est_stored_kib <= holding_.total_kib) {
+      kept += it.job.est_stored_kib;
+      continue;
+    }
+    if (!it.job.degraded) {
+      give_up(it,
+              fmt::format("there is no volume ({}), of {} KiB of holding disk {}% are kept for incrementals "
+                          "(reserve), and an incremental cannot be made: {}",
+                          gone_reason_, holding_.total_kib, limits_.reserve_percent, it.job.not_degraded));
+      continue;
+    }
+    it.job.full = false;
+    it.job.est_stored_kib = it.job.degraded->est_stored_kib;
+    it.job.est_kps = it.job.degraded->est_kps;
+    it.refused_at.reset();
+    say(TakeDegraded{id});
+  }
+}
+
 // --- ends
 // ---------------------------------------------------------------------------------------------------
 
@@ -286,6 +313,7 @@ void Drive::schedule() {
       if (it.state == State::waiting) give_up(it, *cancelled_);
   } else {
     do {
+      degrade_fulls();
       write_next();
       start_dumps(false);
       start_dumps(true);

@@ -42,6 +42,8 @@ struct Limits {
   int64_t in_parallel = 1;  // dumps at a time (inparallel); below 1 means 1
   int64_t volumes = 1;      // volumes this run may use (runtapes); 0: none
   int64_t write_tries = 2;  // of one held image
+  // What of all holding disk is kept for incrementals when there is no volume (reserve).
+  int64_t reserve_percent = 0;
   // KiB/s that the dumps of an interface may take together, as estimated; not in here: no limit.
   std::map<std::string, int64_t> interface_kps = {};
 };
@@ -65,6 +67,14 @@ struct Job {
   bool paused = false;     // waits for Resume
   std::string interface = {};
   uint64_t est_kps = 0;  // 0: unknown, counts as kUnknownKps
+  bool full = false;
+  // Of a full: the incremental to make when there is no volume for it, or why there is none.
+  struct Incremental {
+    uint64_t est_stored_kib = 0;
+    uint64_t est_kps = 0;
+  };
+  std::optional<Incremental> degraded = {};
+  std::string not_degraded = {};
 };
 // What Amanda expects of a dump that has no history.
 inline constexpr uint64_t kUnknownKps = 1024;
@@ -172,6 +182,10 @@ struct Degraded {
   journal::VolumeTrouble trouble = journal::VolumeTrouble::error;
   std::string reason;
 };
+// From now on its degraded form is what is to be dumped; it has not started.
+struct TakeDegraded {
+  JobId id = 0;
+};
 // Ended, without an image.
 struct GiveUp {
   JobId id = 0;
@@ -208,8 +222,8 @@ struct NowWaits {
 };
 struct FinishRun {};
 
-using Command = std::variant<StartDump, WriteImage, LoadVolume, DenyVolume, Degraded, GiveUp, LeaveOnHolding,
-                             AbortDump, AbortWrite, NowWaits, FinishRun>;
+using Command = std::variant<StartDump, WriteImage, LoadVolume, DenyVolume, Degraded, TakeDegraded, GiveUp,
+                             LeaveOnHolding, AbortDump, AbortWrite, NowWaits, FinishRun>;
 
 // "the holding disks to have room": follows "waits for".
 std::string_view text_of(Wait why);
@@ -278,6 +292,7 @@ class Drive {
   bool obtain_volume();
   void lose_volume(const std::string& why);
   void degrade(journal::VolumeTrouble trouble, std::string reason);
+  void degrade_fulls();
   void end(JobState& it);
   void give_up(JobState& it, std::string reason);
   void leave(JobState& it, std::string reason);
@@ -297,6 +312,7 @@ class Drive {
   std::vector<JobId> dumping_;
   size_t ended_ = 0;
   bool scheduled_ = false;
+  bool fulls_degraded_ = false;
   bool finished_ = false;
   std::optional<std::string> cancelled_;
   Volume volume_ = Volume::none;

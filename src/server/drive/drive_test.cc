@@ -28,6 +28,7 @@ std::string text(const Command& command) {
       return fmt::format("degraded {}: {}", c.trouble == journal::VolumeTrouble::config ? "config" : "error",
                          c.reason);
     }
+    std::string operator()(const TakeDegraded& c) const { return fmt::format("incremental {}", c.id); }
     std::string operator()(const GiveUp& c) const { return fmt::format("give up {}: {}", c.id, c.reason); }
     std::string operator()(const LeaveOnHolding& c) const {
       return fmt::format("leave {}: {}", c.id, c.reason);
@@ -109,6 +110,49 @@ TEST(Drive, dumps_and_flush_overlap_and_the_plan_is_not_waited_for) {
   EXPECT_THAT(night.on(DumpHeld{1}), IsEmpty());
   EXPECT_THAT(night.on(ImageWritten{8}), ElementsAre("write 1"));
   EXPECT_THAT(night.on(ImageWritten{1}), ElementsAre("finish"));
+}
+
+// Waits for its one dump at a time, so that the others are still to start when the volume is found missing.
+std::vector<std::string> degraded_night(int64_t reserve_percent, std::vector<Job> jobs) {
+  Night night({.in_parallel = 1, .volumes = 1, .reserve_percent = reserve_percent});
+  jobs.insert(jobs.begin(), {job(1), job(99)});  // the second runs while the first asks for a volume
+  night.on(Schedule{jobs});
+  night.on(DumpHeld{1});
+  auto said = night.on(NoVolume{"no tape"});
+  std::erase_if(said, [](const std::string& line) {
+    return line.starts_with("degraded") || line.starts_with("leave") || line.starts_with("start");
+  });
+  return said;
+}
+Job full(JobId id, uint64_t kib, std::optional<uint64_t> incremental) {
+  auto it = with_holding(id, Holding::automatic, kib);
+  it.full = true;
+  if (incremental) it.degraded = {*incremental, 0};
+  it.not_degraded = incremental ? "" : "new disk";
+  return it;
+}
+
+TEST(Drive, without_a_volume_reserve_keeps_holding_disk_for_incrementals) {
+  const std::vector<Job> fulls = {full(2, 400, 10), full(3, 300, 10), full(4, 300, {})};
+  EXPECT_THAT(degraded_night(0, fulls), IsEmpty());
+  EXPECT_THAT(degraded_night(50, fulls),
+              ElementsAre("incremental 3", testing::StartsWith("give up 4: there is no volume "
+                                                               "(no tape), of 1000 KiB of "
+                                                               "holding disk 50% are kept")));
+  EXPECT_THAT(degraded_night(100, fulls),
+              ElementsAre("incremental 2", "incremental 3", testing::EndsWith("cannot be made: new disk")));
+  EXPECT_THAT(degraded_night(100, {job(2), with_holding(3, Holding::required)}), IsEmpty());
+}
+
+TEST(Drive, a_degraded_full_takes_the_room_of_its_incremental) {
+  Night night({.in_parallel = 1, .volumes = 1, .reserve_percent = 100}, 100);
+  night.on(Schedule{{job(1), full(2, 5000, 60)}});
+  night.holding.free_kib = 0;
+  night.on(DumpHeld{1});
+  EXPECT_THAT(night.waits, ElementsAre("1 waits for a volume", "2 waits for the holding disks to have room"));
+  night.holding.free_kib = 70;
+  EXPECT_THAT(night.on(NoVolume{"no tape"}), ElementsAre("degraded error: no tape", "incremental 2",
+                                                         "start 2#1 holding", "leave 1: no tape"));
 }
 
 TEST(Drive, limits_hold_dumps_back) {
@@ -530,7 +574,8 @@ class AnyNight {
   Limits make_limits() {
     limits_ = {.in_parallel = static_cast<int64_t>(pick(5)),
                .volumes = static_cast<int64_t>(pick(4)),
-               .write_tries = 2};
+               .write_tries = 2,
+               .reserve_percent = pick(3) * 50};
     return limits_;
   }
   Job make_job(JobId id) {
@@ -543,7 +588,9 @@ class AnyNight {
             .tries = static_cast<int64_t>(pick(4)),
             .postponed = one_in(6),
             .interface = one_in(2) ? "lan" : "wan",
-            .est_kps = pick(3) * 100};
+            .est_kps = pick(3) * 100,
+            .full = one_in(2),
+            .degraded = one_in(2) ? std::optional(Job::Incremental{pick(300), pick(3) * 100}) : std::nullopt};
   }
   unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
   bool one_in(unsigned n) { return pick(n) == 0; }
@@ -624,6 +671,14 @@ class AnyNight {
   void obey(const Degraded&) {
     ASSERT_FALSE(degraded_);
     degraded_ = true;
+  }
+  void obey(const TakeDegraded& c) {
+    auto& job = jobs_.at(c.id);
+    ASSERT_TRUE(degraded_ && job.full && job.degraded);
+    ASSERT_FALSE(dumping_.contains(c.id) || held_.contains(c.id) || outcomes_.contains(c.id));
+    job.full = false;
+    job.est_stored_kib = job.degraded->est_stored_kib;
+    job.est_kps = job.degraded->est_kps;
   }
   void obey(const GiveUp& c) {
     ASSERT_TRUE(jobs_.contains(c.id) && !dumping_.contains(c.id) && !held_.contains(c.id));

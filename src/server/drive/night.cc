@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "compat/curinfo.h"
 #include "compat/tapelist.h"
@@ -14,7 +16,31 @@ namespace {
 struct Known {
   const catalog::Catalog* catalog = nullptr;
   const compat::Tapelist* tapelist = nullptr;
+  std::map<std::string, int64_t> overwritten_in_runs = {};  // by label
 };
+
+// Volumes are written again oldest first, once there are as many as tapecycle asks for.
+std::map<std::string, int64_t> when_overwritten(const compat::Tapelist& tapelist, int64_t tapecycle,
+                                                int64_t volumes_a_run) {
+  std::vector<std::string> oldest_first;
+  for (const auto& entry : tapelist.entries()) {
+    if (entry.reuse) oldest_first.insert(oldest_first.begin(), entry.label);
+  }
+  int64_t turn = std::max<int64_t>(tapecycle - static_cast<int64_t>(oldest_first.size()), 0);
+  std::map<std::string, int64_t> runs;
+  for (auto& label : oldest_first) runs[std::move(label)] = turn++ / std::max<int64_t>(volumes_a_run, 1) + 1;
+  return runs;
+}
+
+// How many runs wrote volumes in the last dumpcycle.
+int64_t runs_since(const compat::Tapelist& tapelist, const std::string& timestamp, int64_t days) {
+  std::set<std::string> runs;
+  const int64_t since = base::unix_of_timestamp(timestamp) - days * 24 * 3600;
+  for (const auto& entry : tapelist.entries()) {
+    if (entry.used() && base::unix_of_timestamp(entry.timestamp) >= since) runs.insert(entry.timestamp);
+  }
+  return static_cast<int64_t>(runs.size());
+}
 
 // Whether a dump that the info file speaks of can still be restored.
 bool still_there(const Known& known, const config::DiskListEntry& disk, const compat::LevelStats& stats) {
@@ -46,6 +72,11 @@ plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskLis
   dle.skip_full = type.skip_full;
   dle.skip_incr = type.skip_incr;
   dle.dumpcycle_days = type.dumpcycle_days;
+  dle.max_promote_days = type.max_promote_days;
+  dle.bump_size_kib = type.bump_size_kib;
+  dle.bump_percent = type.bump_percent;
+  dle.bump_mult = type.bump_mult;
+  dle.bump_days = type.bump_days;
   dle.priority = type.priority;
   dle.estimate = type.estimate;
   dle.holding = type.holdingdisk;
@@ -55,11 +86,18 @@ plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskLis
   dle.comprate_full = type.comprate_full;
   dle.comprate_incr = type.comprate_incr;
   dle.last_level = info.last_level;
+  dle.last_level_runs = info.last_level_runs;
   for (const auto& stats : info.stats) {
+    const auto overwritten = known.overwritten_in_runs.find(stats.label);
     dle.records[stats.level] = {
-        base::timestamp14(stats.unixtime), static_cast<uint64_t>(std::max<int64_t>(stats.native_kib, 0)),
-        static_cast<uint64_t>(std::max<int64_t>(stats.stored_kib, 0)), still_there(known, disk, stats)};
+        .timestamp = base::timestamp14(stats.unixtime),
+        .native_kib = static_cast<uint64_t>(std::max<int64_t>(stats.native_kib, 0)),
+        .stored_kib = static_cast<uint64_t>(std::max<int64_t>(stats.stored_kib, 0)),
+        .exists = still_there(known, disk, stats),
+        .overwritten_in_runs = overwritten == known.overwritten_in_runs.end() ? 0 : overwritten->second};
   }
+  for (const auto& past : info.history)
+    dle.history.push_back({past.level, static_cast<uint64_t>(std::max<int64_t>(past.native_kib, 0))});
   dle.full_rates = info.full_rate;
   dle.incr_rates = info.incr_rate;
   dle.full_ratios = info.full_comp;
@@ -81,6 +119,7 @@ plan::Capacity capacity_of(const config::ServerConfig& config, uint64_t holding_
   capacity.limit_kib = std::max<int64_t>(config.globals.maxdumpsize_kib, 0);
   capacity.holding_kib = static_cast<int64_t>(holding_kib);
   capacity.tapecycle = config.globals.tapecycle;
+  capacity.dumpcycle_days = config.globals.dumpcycle_days;
   capacity.runspercycle = config.globals.runspercycle;
   return capacity;
 }
@@ -96,7 +135,12 @@ Night begin_night(const config::ServerConfig& config, std::vector<config::DiskLi
   if (!catalog) night.warnings.push_back(catalog.error().what());
   auto tapelist = compat::load_tapelist(config.globals.tapelist);
   if (!tapelist) night.warnings.push_back(tapelist.error().what());
-  const Known known{catalog ? &*catalog : nullptr, tapelist ? &*tapelist : nullptr};
+  Known known{catalog ? &*catalog : nullptr, tapelist ? &*tapelist : nullptr};
+  if (tapelist) {
+    auto& capacity = night.inputs.capacity;
+    known.overwritten_in_runs = when_overwritten(*tapelist, capacity.tapecycle, capacity.volumes);
+    capacity.runs_in_last_cycle = runs_since(*tapelist, timestamp, capacity.dumpcycle_days);
+  }
   for (const auto& disk : disks) {
     auto info = compat::load_curinfo(config.globals.infofile, disk.host, disk.disk);
     if (!info) {
@@ -116,7 +160,8 @@ std::vector<EstimateWish> wishes_of(const Night& night) {
     const auto& decision = night.decisions[i];
     if (decision.fate != plan::Fate::dump || !dump::why_not(night.disks[i]).empty()) continue;
     // A disk that needs no estimate is still wished for, so that its host is asked for its features.
-    wishes.push_back({night.disks[i], decision.ask_levels});
+    const bool asks = decision.method != config::EstimateMethod::server;
+    wishes.push_back({night.disks[i], asks ? decision.ask_levels : std::vector<int>()});
   }
   return wishes;
 }
@@ -128,10 +173,14 @@ Answers::Answers(const Night& night) : night_(night), answers_(night.disks.size(
 void Answers::take(const EstimateAnswer& answer) {
   for (size_t i = 0; i < night_.disks.size(); ++i) {
     if (night_.disks[i].host != answer.host || night_.disks[i].disk != answer.disk) continue;
-    answers_[i].native_kib[answer.level] = answer.kib;
-    if (answer.problem.empty()) continue;
-    // What the client cannot even read for an estimate it cannot dump; silence may have other causes.
-    (answer.said_by_client ? answers_[i].refusal : answers_[i].trouble) = answer.problem;
+    auto& known = answers_[i];
+    known.native_kib[answer.level] = answer.kib;
+    const bool any_size =
+        std::ranges::any_of(known.native_kib, [](const auto& of) { return of.second >= 0; });
+    // What the client cannot read for any estimate it cannot dump; silence may have other causes.
+    if (!answer.problem.empty())
+      (answer.said_by_client && !any_size ? known.refusal : known.trouble) = answer.problem;
+    if (any_size && !known.refusal.empty()) known.trouble = std::exchange(known.refusal, {});
   }
 }
 

@@ -80,7 +80,11 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
                          std::move_only_function<void(int)> done) {
   done_ = std::move(done);
   recorder_->watch(std::move(watcher));
-  drive_.emplace(Limits{in_parallel_, config_.first_storage().runtapes, kWriteTries, interface_kps_});
+  drive_.emplace(Limits{.in_parallel = in_parallel_,
+                        .volumes = config_.first_storage().runtapes,
+                        .write_tries = kWriteTries,
+                        .reserve_percent = config_.globals.reserve_percent,
+                        .interface_kps = interface_kps_});
   for (size_t i = 0; i < night_->disks.size(); ++i) {
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
     recorder_->record(journal::DleChosen{night_->disks[i].host, night_->disks[i].disk});
@@ -125,11 +129,15 @@ void Runner::Impl::add_planned(const plan::Plan& plan) {
     recorder_->record(journal::PlanFailed{image(failed.dle, failed.level), failed.reason});
   }
   for (const auto& dump : plan.dumps) {
-    recorder_->record(journal::DlePlanned{image(dump.dle, dump.level), dump.reason.sentence(),
-                                          dump.native_kib, dump.stored_kib, dump.kps});
+    record_planned(image(dump.dle, dump.as.level), dump.as);
   }
   const double seconds = std::chrono::duration<double>(loop_.clock().now() - began_).count();
   recorder_->record(journal::PlanDone{seconds});
+}
+
+void Runner::Impl::record_planned(const journal::ImageId& image, const plan::PlannedLevel& planned) {
+  recorder_->record(journal::DlePlanned{image, planned.reason.sentence(), planned.native_kib,
+                                        planned.stored_kib, planned.kps});
 }
 
 std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
@@ -139,16 +147,20 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
     tonight_[planned.dle] = id;
     JobInfo& info = jobs_[id];
     info.disk = &night_->disks[planned.dle];
-    info.image = {info.disk->host, info.disk->disk, recorder_->timestamp(), planned.level};
+    info.image = {info.disk->host, info.disk->disk, recorder_->timestamp(), planned.as.level};
     const auto& type = info.disk->dumptype;
     Job job;
     job.id = id;
     job.host = info.disk->host;
-    job.est_stored_kib = planned.stored_kib;
+    job.est_stored_kib = planned.as.stored_kib;
     job.max_dumps = max_dumps_of(*info.disk);
     job.paused = is_paused(*info.disk);
     job.interface = info.disk->interface_name;
-    job.est_kps = planned.kps;
+    job.est_kps = planned.as.kps;
+    job.full = planned.as.level == 0;
+    if (planned.degraded) job.degraded = {planned.degraded->stored_kib, planned.degraded->kps};
+    job.not_degraded = planned.not_degraded;
+    info.degraded = planned.degraded;
     job.spindle = info.disk->spindle;
     job.holding = type.holdingdisk;
     job.tries = type.retry_dump;
@@ -203,6 +215,11 @@ void Runner::Impl::obey(const Command& command) {
   }
   if (const auto* degraded = std::get_if<Degraded>(&command)) {
     return recorder_->record(journal::NoVolume{degraded->trouble, degraded->reason});
+  }
+  if (const auto* degraded = std::get_if<TakeDegraded>(&command)) {
+    JobInfo& job = jobs_.at(degraded->id);
+    job.image.level = job.degraded->level;
+    return record_planned(job.image, *job.degraded);
   }
   if (const auto* given_up = std::get_if<GiveUp>(&command)) {
     return recorder_->record(journal::DumpGivenUp{jobs_.at(given_up->id).image, given_up->reason});

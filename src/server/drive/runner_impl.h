@@ -45,6 +45,7 @@ struct JobInfo {
   uint64_t stored_kib = 0;
   double dump_seconds = 0;
   hold::Reservation reservation;
+  std::optional<plan::PlannedLevel> degraded;                 // to be dumped instead when there is no volume
   bool earlier = false;                                       // held by an earlier run
   std::optional<std::pair<std::string, int64_t>> first_part;  // label and file number
 
@@ -94,6 +95,7 @@ class Runner::Impl : public VolumeDesk {
   }
   void estimated(HostOutcomes hosts);
   void add_planned(const plan::Plan& plan);
+  void record_planned(const journal::ImageId& image, const plan::PlannedLevel& planned);
   std::vector<Job> jobs_of(const plan::Plan& plan);
   base::Duration until_start(const config::Dumptype& type) const;
 

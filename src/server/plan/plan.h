@@ -1,11 +1,13 @@
 // Tonight's plan: which disk is dumped at which level, why, how large it will be and in which order. A pure
 // function of its inputs: no clock, no file, no client; the caller asks the clients for estimates in between
-// (decide, then ask, then make_plan). Facts about Amanda's rules: amanda.conf(5), observed with Amanda 3.5.1.
+// (decide, then ask, then make_plan). Levels are chosen as Amanda 3.5.1 chooses them, but where
+// doc/planning.md says and explains otherwise.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +23,14 @@ struct DumpRecord {
   uint64_t stored_kib = 0;
   // Whether it can still be restored: its image stands on holding disk or on volumes not yet overwritten.
   bool exists = true;
+  // Runs until its volume is written again, 1 for tonight; 0: not for long.
+  int64_t overwritten_in_runs = 0;
+};
+
+// A dump of the past, whatever became of its image.
+struct PastDump {
+  int level = 0;
+  uint64_t native_kib = 0;
 };
 
 // One disk with its history, as the caller knows it from disklist and info file.
@@ -32,6 +42,13 @@ struct PlanDle {
   bool skip_full = false;
   bool skip_incr = false;
   int64_t dumpcycle_days = 10;
+  int64_t max_promote_days = 10000;
+  // The next level is taken when it saves so much: of the full if the percentage is set, else in KiB; times
+  // `bump_mult` for each level above the first; and after so many runs at a level.
+  int64_t bump_size_kib = 10240;
+  int64_t bump_percent = 0;
+  double bump_mult = 1.5;
+  int64_t bump_days = 2;
   int64_t priority = 1;
   std::vector<config::EstimateMethod> estimate = {config::EstimateMethod::client};
   config::Holding holding = config::Holding::automatic;
@@ -39,7 +56,9 @@ struct PlanDle {
   bool compresses = false;
   double comprate_full = 0.5, comprate_incr = 0.5;  // expected stored/native when nothing was measured
 
-  int last_level = -1;  // of the last successful dump; -1: never dumped
+  int last_level = -1;                 // of the last successful dump; -1: never dumped
+  int last_level_runs = 0;             // runs in succession at that level
+  std::vector<PastDump> history = {};  // newest first
   std::map<int, DumpRecord> records = {};
   // Measured, newest first, at most three count; empty: unknown. KiB/s and stored/native.
   std::vector<double> full_rates = {}, incr_rates = {}, full_ratios = {}, incr_ratios = {};
@@ -56,7 +75,9 @@ struct Capacity {
   int64_t limit_kib = 0;  // maxdumpsize when set
   int64_t holding_kib = 0;
   int64_t tapecycle = 0;
-  int64_t runspercycle = 0;
+  int64_t dumpcycle_days = 10;  // of the configuration
+  int64_t runspercycle = 0;     // 0: as many as days; -1: as many as there were in the last dumpcycle
+  int64_t runs_in_last_cycle = 0;
 };
 
 struct PlanInputs {
@@ -79,11 +100,24 @@ enum class Why {
   level_1_forced,  // the operator asked for it
   bump_forced,
   no_bump_forced,
+  bumped,               // the next level saves enough
+  not_bumped,           // the next level would not save enough
+  too_early,            // not long enough at this level to think of the next
+  no_volume,            // a full is due, but there is no volume for it
+  no_full_size,         // a full is due, and nobody knows how large it would be
+  no_incremental_size,  // no full is due, but nobody knows the size of anything else
+  promoted,             // a full made early, so that each night has its share of fulls
+  promoted_from_hill,   // a full made early, since many are due on one day
+  delayed,              // a full that does not fit tonight
 };
 struct Reason {
   Why why = Why::first_full;
-  int64_t days = 0;  // full_due: days overdue (0: today); incremental: days until a full is due
-  int level = 0;     // base_lost: the level that is gone
+  // full_due: days overdue (0: today); promoted: days ahead; not a full: days until one is due.
+  int64_t days = 0;
+  int level = 0;           // base_lost: the level that is gone; bumped, not_bumped: the higher one
+  int64_t saves_kib = 0;   // bumped, not_bumped: what the next level saves
+  int64_t wanted_kib = 0;  // the same: what it has to save
+  int64_t runs = 0;        // too_early: how many more
   std::string sentence() const;
   bool operator==(const Reason&) const = default;
 };
@@ -98,12 +132,18 @@ enum class Fate {
 // What is known before any estimate.
 struct Decision {
   Fate fate = Fate::dump;
-  int level = 0;
-  Reason reason = {};
+  bool full = false;    // due or forced: a full if it can be estimated
+  int last_level = -1;  // what an incremental goes on from, and for how many runs it has been there
+  int last_runs = 0;
+  int64_t due_in = 0;  // days until a full is due; 0 and less: it is
+  Reason reason = {};  // of the full, or why there is none
+  // An incremental is to be of this level whatever its size; -1: it is chosen by size.
+  int fixed_level = -1;
+  Reason fixed_reason = {};
+  int level = 0;                     // skip, fail, left_out: as reported
   std::string word = {};             // skip: Amanda's word, left_out: the parameter, fail: the message
-  std::vector<int> ask_levels = {};  // to be asked of the client by `method`; empty: nothing
-  config::EstimateMethod method = config::EstimateMethod::client;
-  std::string base_timestamp = {};  // of the dump an incremental builds on; empty for a full, or the epoch
+  std::vector<int> ask_levels = {};  // whose sizes decide; ascending
+  config::EstimateMethod method = config::EstimateMethod::client;  // by which; server: without the client
 };
 // One for each of inputs.dles.
 std::vector<Decision> decide(const PlanInputs& inputs);
@@ -117,15 +157,23 @@ struct Answer {
 
 enum class EstimateSource { client, calcsize, history, guess };
 
-struct PlannedDump {
-  size_t dle = 0;  // index into inputs.dles
+// One way to dump a disk tonight.
+struct PlannedLevel {
   int level = 0;
   Reason reason = {};
   std::string base_timestamp = {};
   uint64_t native_kib = 0, stored_kib = 0;
   uint64_t kps = 0;  // expected KiB/s of stored bytes
   EstimateSource source = EstimateSource::client;
+};
+
+struct PlannedDump {
+  size_t dle = 0;  // index into inputs.dles
+  PlannedLevel as = {};
   int64_t priority = 0;  // the disk's, raised when a full is overdue
+  // Of a full: the incremental to make instead when there is no volume; or why there is none.
+  std::optional<PlannedLevel> degraded = {};
+  std::string not_degraded = {};
 };
 struct NotDumped {
   size_t dle = 0;
@@ -139,23 +187,16 @@ struct PlanNote {
 };
 
 struct Plan {
-  std::vector<PlannedDump> dumps;  // in the order to start: priority, then fulls, then size, large first
+  std::vector<PlannedDump> dumps;  // in the order to start: priority, then size, large first
   std::vector<NotDumped> skipped, failed, left_out;
   std::vector<PlanNote> notes;
   uint64_t total_stored_kib = 0;
+  // What the fulls of one night would be were they spread evenly, and what they are tonight.
+  uint64_t balanced_kib = 0, fulls_kib = 0;
 };
 
 // `answers` has one element for each of inputs.dles. A refusal counts for every disk, values only for what
 // was asked.
 Plan make_plan(const PlanInputs& inputs, std::span<const Answer> answers);
-
-// --- parts, for tests and other views ---------------------------------------------------------------------
-
-// Days from one local date to another; 0 when either is no date.
-int64_t days_between(const std::string& from_timestamp, const std::string& to_timestamp);
-// Days until a full is due: negative when overdue; of a disk without a full, as Amanda counts, since 1970.
-int64_t days_until_full(const PlanDle& dle, const std::string& timestamp);
-// Amanda's weighted mean of up to three values, newest first; 0 without any.
-double weighted_mean(std::span<const double> newest_first);
 
 }  // namespace headrace::plan

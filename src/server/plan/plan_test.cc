@@ -1,5 +1,8 @@
 #include "server/plan/plan.h"
 
+#include "server/plan/levels.h"
+#include "server/plan/sizes.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -64,7 +67,7 @@ TEST(Decide, the_level_follows_from_history_and_wishes) {
        Why::first_full},
       {"bump forced", with(known(2), [](auto& d) { d.force_bump = true; }), Fate::dump, 3, Why::bump_forced},
       {"bump forced, due", with(known(2, "20261101010000"), [](auto& d) { d.force_bump = true; }), Fate::dump,
-       0, Why::full_due},
+       3, Why::bump_forced},
       {"no bump forced", with(known(2), [](auto& d) { d.force_no_bump = true; }), Fate::dump, 2,
        Why::no_bump_forced},
       {"highest level", with(known(399), [](auto& d) { d.force_bump = true; }), Fate::dump, 399,
@@ -123,14 +126,21 @@ TEST(Decide, the_level_follows_from_history_and_wishes) {
        Why::first_full, "skip-incr"},
   };
   for (const auto& c : cases) {
-    const auto decisions = decide({kTonight, {c.dle}, {}});
-    ASSERT_EQ(decisions.size(), 1U);
-    const auto& d = decisions[0];
-    EXPECT_EQ(d.fate, c.fate) << c.what;
-    EXPECT_EQ(d.level, c.level) << c.what;
-    EXPECT_EQ(d.reason.why, c.why) << c.what << ": " << d.reason.sentence();
-    EXPECT_THAT(d.word, testing::StartsWith(c.word)) << c.what;
-    EXPECT_EQ(d.ask_levels.size(), c.fate == Fate::dump ? 1U : 0U) << c.what;
+    const auto decision = decide({kTonight, {c.dle}, {}}).at(0);
+    EXPECT_EQ(decision.fate, c.fate) << c.what;
+    if (c.fate != Fate::dump) {
+      EXPECT_EQ(decision.level, c.level) << c.what;
+      EXPECT_THAT(decision.word, testing::StartsWith(c.word)) << c.what;
+      EXPECT_THAT(decision.ask_levels, IsEmpty()) << c.what;
+      continue;
+    }
+    // With sizes that give no cause to change the level.
+    Answer answer;
+    for (const int level : decision.ask_levels) answer.native_kib[level] = 10;
+    const auto plan = make_plan({kTonight, {c.dle}, {}}, std::vector{answer});
+    ASSERT_EQ(plan.dumps.size(), 1U) << c.what;
+    EXPECT_EQ(plan.dumps[0].as.level, c.level) << c.what;
+    EXPECT_EQ(plan.dumps[0].as.reason.why, c.why) << c.what << ": " << plan.dumps[0].as.reason.sentence();
   }
 }
 
@@ -139,22 +149,125 @@ TEST(Decide, reasons_are_sentences_with_figures) {
   EXPECT_EQ(decide({kTonight, {known(1, "20261115010000")}, {}})[0].reason.sentence(),
             "a full is overdue by 1 day");
   EXPECT_EQ(decide({kTonight, {known()}, {}})[0].reason.sentence(), "a full is not due for 4 days");
-  for (int why = 0; why <= static_cast<int>(Why::no_bump_forced); ++why)
+  for (int why = 0; why <= static_cast<int>(Why::delayed); ++why)
     EXPECT_NE((Reason{static_cast<Why>(why)}).sentence(), "");
 }
 
-TEST(Decide, an_incremental_builds_on_the_level_below) {
+TEST(MakePlan, an_incremental_builds_on_the_level_below) {
+  const auto base = [](const PlanDle& dle) {
+    return make_plan({kTonight, {dle}, {}}, std::vector<Answer>(1)).dumps.at(0).as.base_timestamp;
+  };
   auto dle = known(3);
   dle.records[2].timestamp = "20261121010000";
-  EXPECT_EQ(decide({kTonight, {dle}, {}})[0].base_timestamp, "20261121010000");
-  EXPECT_EQ(decide({kTonight, {known(0)}, {}})[0].base_timestamp, "20261120010000");
-  EXPECT_EQ(decide({kTonight, {fresh()}, {}})[0].base_timestamp, "");
+  EXPECT_EQ(base(dle), "20261121010000");
+  EXPECT_EQ(base(known(0)), "20261120010000");
+  EXPECT_EQ(base(fresh()), "");
+}
+
+TEST(Decide, asks_for_the_sizes_that_decide) {
+  const auto asked = [](const PlanDle& dle) { return decide({kTonight, {dle}, {}}).at(0).ask_levels; };
+  const auto long_at = [](int level, uint64_t kib) {
+    auto dle = known(level);
+    dle.last_level_runs = 5;
+    dle.records[level].native_kib = kib;
+    return dle;
+  };
+  EXPECT_THAT(asked(fresh()), ElementsAre(0));
+  EXPECT_THAT(asked(known(0)), ElementsAre(0, 1));
+  EXPECT_THAT(asked(known(1)), ElementsAre(0, 1));
+  EXPECT_THAT(asked(long_at(1, 300)), ElementsAre(0, 1)) << "below bumpsize nothing can be saved";
+  EXPECT_THAT(asked(long_at(1, 20'000)), ElementsAre(0, 1, 2));
+  EXPECT_THAT(asked(long_at(2, 15'361)), ElementsAre(0, 2, 3));
+  EXPECT_THAT(asked(long_at(2, 15'360)), ElementsAre(0, 2)) << "bumpmult";
+  EXPECT_THAT(asked(with(long_at(1, 20'000), [](auto& d) { d.last_level_runs = 1; })), ElementsAre(0, 1))
+      << "bumpdays";
+  EXPECT_THAT(asked(with(long_at(1, 20'000), [](auto& d) { d.bump_percent = 50; })), ElementsAre(0, 1, 2))
+      << "half of the full of 5000 KiB";
+  EXPECT_THAT(asked(with(known(2), [](auto& d) { d.force_bump = true; })), ElementsAre(3));
+  EXPECT_THAT(asked(with(known(2), [](auto& d) { d.force_level_1 = true; })), ElementsAre(1));
+  EXPECT_THAT(asked(with(long_at(2, 90'000), [](auto& d) { d.force_no_bump = true; })), ElementsAre(0, 2));
+  EXPECT_THAT(asked(with(known(), [](auto& d) { d.strategy = Strategy::noinc; })), ElementsAre(0));
+  EXPECT_THAT(asked(with(known(), [](auto& d) { d.strategy = Strategy::nofull; })), ElementsAre(1));
+  const auto overwritten = with(long_at(3, 90'000), [](auto& d) { d.records[1].overwritten_in_runs = 1; });
+  EXPECT_THAT(asked(overwritten), ElementsAre(0, 1)) << "tonight's volume takes the level 1 away";
+}
+
+TEST(MakePlan, the_next_level_is_taken_when_it_saves_enough) {
+  struct Case {
+    const char* what;
+    std::map<int, int64_t> kib;
+    int runs;
+    int level;
+    Why why;
+  };
+  // Half of a full of 100,000 KiB; 1.5 times as much for each level.
+  const Case cases[] = {
+      {"small", {{0, 100'000}, {1, 50'000}, {2, 0}}, 9, 1, Why::incremental},
+      {"saves too little", {{0, 100'000}, {1, 60'000}, {2, 10'001}}, 9, 1, Why::not_bumped},
+      {"saves enough", {{0, 100'000}, {1, 60'000}, {2, 10'000}}, 9, 2, Why::bumped},
+      {"too early", {{0, 100'000}, {1, 60'000}, {2, 10'000}}, 1, 1, Why::too_early},
+      {"a percentage of what is expected now", {{0, 130'000}, {1, 60'000}, {2, 0}}, 9, 1, Why::incremental},
+      {"only the next has a size", {{0, 100'000}, {1, -1}, {2, 10}}, 9, 2, Why::incremental},
+      {"the next has none", {{0, 100'000}, {1, 60'000}, {2, -2}}, 9, 1, Why::incremental},
+      {"only a full has one", {{0, 100'000}, {1, -1}, {2, -1}}, 9, 0, Why::no_incremental_size},
+  };
+  for (const auto& c : cases) {
+    auto dle = known(1);
+    dle.bump_percent = 50;
+    dle.last_level_runs = c.runs;
+    dle.records[1].native_kib = 60'000;
+    const auto plan = make_plan({kTonight, {dle}, {}}, std::vector<Answer>{{.native_kib = c.kib}});
+    ASSERT_EQ(plan.dumps.size(), 1U) << c.what;
+    EXPECT_EQ(plan.dumps[0].as.level, c.level) << c.what;
+    EXPECT_EQ(plan.dumps[0].as.reason.why, c.why) << c.what << ": " << plan.dumps[0].as.reason.sentence();
+  }
+}
+
+TEST(MakePlan, a_full_knows_its_incremental) {
+  const auto planned = [](PlanDle dle, std::map<int, int64_t> kib) {
+    return make_plan({kTonight, {dle}, {}}, std::vector<Answer>{{.native_kib = std::move(kib)}}).dumps.at(0);
+  };
+  const auto due = known(1, "20261101010000");
+  const auto full = planned(due, {{0, 5000}, {1, 70}});
+  EXPECT_EQ(full.as.level, 0);
+  ASSERT_TRUE(full.degraded);
+  EXPECT_EQ(full.degraded->level, 1);
+  EXPECT_EQ(full.degraded->native_kib, 70U);
+  const auto unknown = planned(due, {{0, -1}, {1, 70}});
+  EXPECT_EQ(unknown.as.level, 1) << "its full has no size";
+  EXPECT_EQ(unknown.as.reason.why, Why::no_full_size);
+  EXPECT_EQ(planned(due, {{0, 5000}, {1, -1}}).not_degraded, "no estimate of an incremental");
+  EXPECT_EQ(planned(with(due, [](auto& d) { d.skip_incr = true; }), {{0, 5000}, {1, 7}}).not_degraded,
+            "skip-incr");
+  EXPECT_EQ(planned(fresh(), {{0, 5000}}).not_degraded, "new disk");
+  EXPECT_EQ(planned(with(due, [](auto& d) { d.force_full = true; }), {{0, 5000}}).not_degraded,
+            "forced full");
+  EXPECT_EQ(planned(with(due, [](auto& d) { d.strategy = Strategy::noinc; }), {{0, 5000}}).not_degraded,
+            "strategy noinc");
 }
 
 TEST(Decide, a_server_estimate_asks_nobody) {
-  const auto dle = with(known(), [](auto& d) { d.estimate = {EstimateMethod::server}; });
-  EXPECT_THAT(decide({kTonight, {dle}, {}})[0].ask_levels, IsEmpty());
-  EXPECT_THAT(decide({kTonight, {known()}, {}})[0].ask_levels, ElementsAre(1));
+  EXPECT_EQ(decide({kTonight, {with(known(), [](auto& d) { d.estimate = {EstimateMethod::server}; })}, {}})[0]
+                .method,
+            EstimateMethod::server);
+}
+
+TEST(Sizes, the_server_goes_by_the_day_in_the_level) {
+  auto dle = known(1);
+  // Newest first. Days of stays at a level, from 0: 120 and 240 are of day 1, 110, 130, 5 and 90 of day 0.
+  dle.history = {{1, 120},  {1, 110}, {0, 5100}, {1, 350}, {1, 240}, {1, 130},
+                 {0, 4900}, {2, 7},   {2, 5},    {1, 90},  {0, 4800}};
+  auto decision = decide({kTonight, {dle}, {}})[0];
+  const auto size = [&](int level) { return size_from_history(dle, decision, level, 0).native_kib; };
+  decision.last_runs = 0;
+  EXPECT_EQ(size(1), (120U + 240U + 7U) / 3);
+  decision.last_runs = 1;
+  EXPECT_EQ(size(1), 350U);
+  decision.last_runs = 9;
+  EXPECT_EQ(size(1), 350U) << "the latest day there was";
+  EXPECT_EQ(size(0), 5100U) << "the latest full";
+  EXPECT_EQ(size(2), (110U + 130U + 5U + 90U) / 4) << "the first days after going up";
+  EXPECT_EQ(size(7), 2500U) << "half of the last full, as a guess";
 }
 
 TEST(Days, are_counted_by_the_calendar) {
@@ -200,19 +313,14 @@ TEST(MakePlan, sizes_come_from_the_client_then_history_then_a_guess) {
        300,
        EstimateSource::history,
        "wolke:/srv: the client gave no estimate; expecting 300 KiB as last time."},
-      {"another level's value",
-       known(),
-       {.native_kib = {{0, 5}}},
-       300,
-       EstimateSource::history,
-       "no estimate"},
+      {"another level's value", known(), {.native_kib = {{0, 5}}}, 5, EstimateSource::client, ""},
       {"timeout",
        known(),
        {.trouble = "no estimate within 300 s"},
        300,
        EstimateSource::history,
        "no estimate within 300 s; expecting 300 KiB as last time"},
-      {"first level 1", known(0), {}, 500, EstimateSource::guess, "expecting 500 KiB as a guess"},
+      {"first level 1", known(0), {}, 2500, EstimateSource::guess, "expecting 2500 KiB as a guess"},
       {"new disk", fresh(), {}, 1'000'000, EstimateSource::guess, "expecting 1000000 KiB as a guess"},
       {"server", by_server(known()), {}, 300, EstimateSource::history, ""},
       {"server, new",
@@ -226,8 +334,8 @@ TEST(MakePlan, sizes_come_from_the_client_then_history_then_a_guess) {
   for (const auto& c : cases) {
     const auto plan = make_plan({kTonight, {c.dle}, {}}, std::vector{c.answer});
     ASSERT_EQ(plan.dumps.size(), 1U) << c.what;
-    EXPECT_EQ(plan.dumps[0].native_kib, c.native_kib) << c.what;
-    EXPECT_EQ(plan.dumps[0].source, c.source) << c.what;
+    EXPECT_EQ(plan.dumps[0].as.native_kib, c.native_kib) << c.what;
+    EXPECT_EQ(plan.dumps[0].as.source, c.source) << c.what;
     std::string notes;
     for (const auto& note : plan.notes)
       if (!note.text.starts_with("Adding")) notes += note.text;
@@ -241,17 +349,17 @@ TEST(MakePlan, sizes_come_from_the_client_then_history_then_a_guess) {
 TEST(MakePlan, stored_size_and_rate_use_what_was_measured) {
   auto dle = known();
   const auto planned = [&dle] {
-    return make_plan({kTonight, {dle}, {}}, std::vector<Answer>{{.native_kib = {{1, 1001}}}}).dumps.at(0);
+    return make_plan({kTonight, {dle}, {}}, std::vector<Answer>{{.native_kib = {{1, 1001}}}}).dumps.at(0).as;
   };
   EXPECT_EQ(planned().stored_kib, 1001U);
   EXPECT_EQ(planned().kps, 1024U);
   dle.compresses = true;
-  EXPECT_EQ(planned().stored_kib, 501U);
+  EXPECT_EQ(planned().stored_kib, 500U);
   dle.incr_ratios = {0.1};
   dle.full_ratios = {0.9};
-  EXPECT_EQ(planned().stored_kib, 101U);
+  EXPECT_EQ(planned().stored_kib, 100U);
   dle.incr_ratios = {77};
-  EXPECT_EQ(planned().stored_kib, 1102U);
+  EXPECT_EQ(planned().stored_kib, 1101U);
   dle.incr_rates = {3000, 1000};
   EXPECT_EQ(planned().kps, 2200U);
 }
@@ -291,7 +399,7 @@ TEST(MakePlan, every_disk_is_told_apart) {
   EXPECT_EQ(plan.dumps.size(), 1U);
 }
 
-TEST(MakePlan, order_is_priority_then_fulls_then_size) {
+TEST(MakePlan, order_is_priority_then_size) {
   std::vector<PlanDle> dles = {known(), known(), known(1, "20261116010000"), known(1, "20261115010000"),
                                known()};
   dles[4].priority = 2;
@@ -303,8 +411,8 @@ TEST(MakePlan, order_is_priority_then_fulls_then_size) {
   const auto plan = make_plan({kTonight, dles, {}}, answers);
   std::vector<size_t> order;
   for (const auto& dump : plan.dumps) order.push_back(dump.dle);
-  // 3 is overdue by a day, which raises it to the priority of 4; full goes first.
-  EXPECT_THAT(order, ElementsAre(3, 4, 2, 1, 0));
+  // 3 is overdue by a day, which raises it to the priority of 4.
+  EXPECT_THAT(order, ElementsAre(3, 4, 1, 2, 0));
   EXPECT_EQ(plan.total_stored_kib, 9036U);
 }
 
@@ -313,37 +421,23 @@ TEST(MakePlan, warns_of_what_will_not_fit) {
     const char* what;
     Capacity capacity;
     const char* warning;
-    bool splits = true;
     config::Holding holding = config::Holding::automatic;
   };
   const Case cases[] = {
       {"fits", {.volume_kib = 2000}, ""},
       {"no length known", {}, ""},
-      {"larger than the run's volumes",
-       {.volume_kib = 400, .volumes = 2},
-       "the volumes of one run can take 800 KiB"},
-      {"larger than one volume",
-       {.volume_kib = 800, .volumes = 9},
-       "one volume can take 800 KiB (the dump may not",
-       false},
-      {"together too large",
-       {.volume_kib = 1010},
-       "1096 KiB are expected tonight, but the volumes of one run take 1010"},
-      {"over maxdumpsize", {.volume_kib = 9999, .limit_kib = 500}, "but maxdumpsize is 500 KiB"},
       {"required holding",
        {.holding_kib = 999},
        "which it requires, have 999 KiB",
-       true,
        config::Holding::required},
       {"tapecycle", {.volumes = 1, .tapecycle = 3, .runspercycle = 7}, "tapecycle (3) <= runspercycle (7)"},
   };
   for (const auto& c : cases) {
     auto dle = known();
-    dle.splits = c.splits;
     dle.holding = c.holding;
     const auto plan =
         make_plan({kTonight, {dle}, c.capacity}, std::vector<Answer>{{.native_kib = {{1, 1000}}}});
-    ASSERT_EQ(plan.dumps.size(), 1U) << "nothing is dropped for want of room";
+    ASSERT_EQ(plan.dumps.size(), 1U) << c.what;
     std::string warnings;
     for (const auto& note : plan.notes) warnings += note.text + "\n";
     if (*c.warning == '\0')
@@ -406,10 +500,10 @@ TEST(MakePlan, any_history_gives_one_fate_and_a_sound_base) {
     for (const auto& dump : plan.dumps) {
       ++fates[dump.dle];
       const auto& dle = inputs.dles[dump.dle];
-      ASSERT_GE(dump.stored_kib, 1U);
-      ASSERT_GE(dump.kps, 1U);
-      if (dump.level == 0 || dle.strategy == Strategy::nofull) continue;
-      for (int below = dle.strategy == Strategy::incronly ? 1 : 0; below < dump.level; ++below)
+      ASSERT_GE(dump.as.stored_kib, 1U);
+      ASSERT_GE(dump.as.kps, 1U);
+      if (dump.as.level == 0 || dle.strategy == Strategy::nofull) continue;
+      for (int below = dle.strategy == Strategy::incronly ? 1 : 0; below < dump.as.level; ++below)
         ASSERT_TRUE(dle.records.contains(below) && dle.records.at(below).exists) << "seed " << seed;
     }
     for (const auto* list : {&plan.skipped, &plan.failed, &plan.left_out})

@@ -1,0 +1,239 @@
+#include "cli/plan_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "auth/connect.h"
+#include "base/clock.h"
+#include "cli/server_context.h"
+#include "loop/signals.h"
+#include "server/drive/night.h"
+#include "server/hold/holding_disks.h"
+#include "server/observe/text.h"
+#include "server/plan/forecast.h"
+
+namespace headrace::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using observe::Table;
+
+constexpr unsigned kWorkers = 2;
+constexpr int kExitSomeFailed = 4;
+
+// False: interrupted.
+bool ask_clients(const ServerContext& context, const drive::Night& night, drive::Answers& answers) {
+  auto loop = loop::make_loop(kWorkers);
+  auth::Connector connector(*loop);
+  auto wishes = drive::wishes_of(night);
+  size_t left = 0;
+  for (const auto& wish : wishes) left += wish.levels.size();
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  const auto tell = [&left, terminal] {
+    if (terminal) fmt::print(stderr, "\rwaiting for {}\x1b[K", observe::count_of(left, "estimate"));
+  };
+  drive::Estimates estimates(*loop, connector, context.config, night.inputs.timestamp, std::move(wishes));
+  bool interrupted = false;
+  const auto signals = loop::on_signals(*loop, {SIGINT, SIGTERM}, [&](int) {
+    interrupted = true;
+    loop->stop();
+  });
+  tell();
+  estimates.start(
+      [&](const drive::EstimateAnswer& answer) {
+        answers.take(answer);
+        --left;
+        tell();
+      },
+      [&](drive::HostOutcomes hosts) {
+        answers.take(hosts);
+        loop->stop();
+      });
+  loop->run();
+  if (terminal) fmt::print(stderr, "\r\x1b[K");
+  return !interrupted;
+}
+
+std::string size_text(uint64_t kib) {
+  if (kib < 10 * 1024) return fmt::format("{} KiB", kib);
+  if (kib < 10 * 1024 * 1024) return fmt::format("{} MiB", kib / 1024);
+  return fmt::format("{} GiB", kib / 1024 / 1024);
+}
+
+const char* source_name(plan::EstimateSource source) {
+  switch (source) {
+    case plan::EstimateSource::client:
+      return "client";
+    case plan::EstimateSource::calcsize:
+      return "calcsize";
+    case plan::EstimateSource::history:
+      return "server";
+    case plan::EstimateSource::guess:
+      break;
+  }
+  return "guess";
+}
+
+Json level_json(const plan::PlannedLevel& level) {
+  return {
+      {"level", level.level}, {"native_kib", level.native_kib},        {"stored_kib", level.stored_kib},
+      {"kps", level.kps},     {"estimate", source_name(level.source)}, {"reason", level.reason.sentence()}};
+}
+
+void print_json(const drive::Night& night, const plan::Plan& plan) {
+  const auto named = [&night](size_t dle) {
+    return Json{{"host", night.disks[dle].host}, {"disk", night.disks[dle].disk}};
+  };
+  Json dumps = Json::array();
+  for (const auto& dump : plan.dumps) {
+    auto one = named(dump.dle);
+    one["priority"] = dump.priority;
+    one.update(level_json(dump.as));
+    if (dump.degraded) one["without_volume"] = level_json(*dump.degraded);
+    if (!dump.not_degraded.empty()) one["without_volume_not"] = dump.not_degraded;
+    dumps.push_back(std::move(one));
+  }
+  Json out = {{"timestamp", night.inputs.timestamp}, {"dumps", std::move(dumps)}};
+  for (const auto& [name, list] : {std::pair("skipped", &plan.skipped), {"failed", &plan.failed}}) {
+    Json rows = Json::array();
+    for (const auto& it : *list) {
+      auto one = named(it.dle);
+      one["level"] = it.level;
+      one["reason"] = it.reason;
+      rows.push_back(std::move(one));
+    }
+    out[name] = std::move(rows);
+  }
+  Json notes = Json::array();
+  for (const auto& note : plan.notes) notes.push_back({{"warning", note.warning}, {"text", note.text}});
+  out["notes"] = std::move(notes);
+  out["stored_kib"] = plan.total_stored_kib;
+  out["fulls_kib"] = plan.fulls_kib;
+  out["balanced_kib"] = plan.balanced_kib;
+  fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+void print_text(const drive::Night& night, const plan::Plan& plan) {
+  const auto name = [&night](size_t dle) {
+    return observe::dle_name({night.disks[dle].host, night.disks[dle].disk, {}, 0});
+  };
+  fmt::print("{}: {}, {}; fulls {}, where a night's share is {}\n\n",
+             observe::readable_timestamp(night.inputs.timestamp),
+             observe::count_of(plan.dumps.size(), "dump"), size_text(plan.total_stored_kib),
+             size_text(plan.fulls_kib), size_text(plan.balanced_kib));
+  Table dumps({Table::Align::left, Table::Align::right, Table::Align::right, Table::Align::left});
+  dumps.row({"DISK", "LEVEL", "SIZE", "WHY"});
+  for (const auto& dump : plan.dumps) {
+    dumps.row({name(dump.dle), fmt::format("{}", dump.as.level), size_text(dump.as.stored_kib),
+               dump.as.reason.sentence()});
+  }
+  if (!plan.dumps.empty()) fmt::print("{}", dumps.text());
+  Table others({Table::Align::left, Table::Align::right, Table::Align::left});
+  for (const auto& it : plan.failed)
+    others.row({name(it.dle), fmt::format("{}", it.level), "FAILS: " + observe::first_line(it.reason)});
+  for (const auto& it : plan.skipped)
+    others.row({name(it.dle), fmt::format("{}", it.level), "skipped: " + it.reason});
+  if (!others.empty()) fmt::print("\n{}", others.text());
+  if (!plan.notes.empty()) fmt::print("\n");
+  for (const auto& note : plan.notes)
+    fmt::print("{}{}\n", note.warning ? "warning: " : "", observe::printable(note.text));
+}
+
+struct NightSums {
+  size_t fulls = 0, incrementals = 0, early = 0, delayed = 0;
+  uint64_t incrementals_kib = 0;
+};
+NightSums sums_of(const plan::Plan& plan) {
+  NightSums sums;
+  for (const auto& dump : plan.dumps) {
+    const auto why = dump.as.reason.why;
+    if (dump.as.level == 0) {
+      ++sums.fulls;
+    } else {
+      ++sums.incrementals;
+      sums.incrementals_kib += dump.as.stored_kib;
+    }
+    sums.early += why == plan::Why::promoted || why == plan::Why::promoted_from_hill ? 1 : 0;
+    sums.delayed += why == plan::Why::delayed ? 1 : 0;
+  }
+  return sums;
+}
+
+void print_nights(const std::vector<plan::ForeseenNight>& nights) {
+  using Align = Table::Align;
+  Table table({Align::left, Align::right, Align::right, Align::right, Align::right, Align::right,
+               Align::right, Align::right, Align::right});
+  table.row({"NIGHT", "FULLS", "SIZE", "SHARE", "INCREMENTALS", "SIZE", "EARLY", "DELAYED", "FAIL"});
+  for (const auto& [timestamp, plan] : nights) {
+    const auto sums = sums_of(plan);
+    table.row({observe::readable_timestamp(timestamp).substr(0, 10), fmt::format("{}", sums.fulls),
+               size_text(plan.fulls_kib), size_text(plan.balanced_kib), fmt::format("{}", sums.incrementals),
+               size_text(sums.incrementals_kib), fmt::format("{}", sums.early),
+               fmt::format("{}", sums.delayed), fmt::format("{}", plan.failed.size())});
+  }
+  fmt::print("{}", table.text());
+}
+
+void print_nights_json(const std::vector<plan::ForeseenNight>& nights) {
+  Json list = Json::array();
+  for (const auto& [timestamp, plan] : nights) {
+    const auto sums = sums_of(plan);
+    list.push_back({{"timestamp", timestamp},
+                    {"fulls", sums.fulls},
+                    {"fulls_kib", plan.fulls_kib},
+                    {"balanced_kib", plan.balanced_kib},
+                    {"incrementals", sums.incrementals},
+                    {"incrementals_kib", sums.incrementals_kib},
+                    {"early", sums.early},
+                    {"delayed", sums.delayed},
+                    {"failed", plan.failed.size()}});
+  }
+  fmt::print("{}\n", Json{{"nights", std::move(list)}}.dump(2));
+}
+
+bool is_timestamp(const std::string& text) {
+  return (text.size() == 8 || text.size() == 14) && base::unix_of_timestamp(text) != 0;
+}
+
+}  // namespace
+
+int plan(const PlanOptions& options) {
+  if (!options.at.empty() && !is_timestamp(options.at)) {
+    fmt::print(stderr, "headrace plan: --at {}: a date is 20261123, a time 20261123013000\n", options.at);
+    return kExitUsage;
+  }
+  auto context = load_context(options.config, options.overrides, true);
+  if (!context) return kExitUsage;
+  auto disks = select_disks(context->disks, options.disks);
+  if (!disks) return kExitUsage;
+  auto timestamp = options.at.empty() ? base::timestamp14(base::SystemClock().wall_seconds()) : options.at;
+  timestamp.resize(14, '0');
+  hold::HoldingDisks holding(context->config.holding_disks);
+  for (const auto& problem : holding.measure(hold::statvfs_free_kib))
+    fmt::print(stderr, "headrace plan: {}\n", problem);
+  const auto night = drive::begin_night(context->config, std::move(*disks), timestamp, holding.total_kib());
+  for (const auto& warning : night.warnings) fmt::print(stderr, "headrace plan: {}\n", warning);
+  drive::Answers answers(night);
+  if (options.clients && !ask_clients(*context, night, answers)) {
+    fmt::print(stderr, "headrace plan: interrupted\n");
+    return kExitUsage;
+  }
+  if (options.nights > 1) {
+    const auto nights = plan::foresee(night.inputs, answers.answers(), options.nights);
+    options.json ? print_nights_json(nights) : print_nights(nights);
+    return 0;
+  }
+  const auto planned = plan::make_plan(night.inputs, answers.answers());
+  if (options.json) {
+    print_json(night, planned);
+  } else {
+    print_text(night, planned);
+  }
+  return planned.failed.empty() ? 0 : kExitSomeFailed;
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,237 @@
+#include "server/plan/levels.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace headrace::plan {
+namespace {
+
+using config::EstimateMethod;
+using config::Strategy;
+
+// Below this a percentage of the full says nothing.
+constexpr uint64_t kLeastFullForPercentKib = 1024;
+
+bool restorable(const PlanDle& dle, int level) {
+  const auto* record = record_of(dle, level);
+  return record != nullptr && record->exists;
+}
+// The lowest level from `from` on and below `level` that could not be restored: what has to be made first.
+std::optional<int> lost_below(const PlanDle& dle, int level, int from) {
+  for (int below = from; below < level; ++below)
+    if (!restorable(dle, below)) return below;
+  return std::nullopt;
+}
+
+Decision not_dumped(Fate fate, int level, std::string word) {
+  return {.fate = fate, .level = level, .word = std::move(word)};
+}
+
+bool takes_fulls(Strategy strategy) {
+  return strategy != Strategy::nofull && strategy != Strategy::incronly && strategy != Strategy::skip;
+}
+
+// From where an incremental goes on: after a full, or a level 1 that tonight's volume overwrites, at level 1.
+void set_base(const PlanDle& dle, Decision& decision) {
+  decision.last_level = dle.last_level;
+  decision.last_runs = dle.last_level_runs;
+  const auto* first = record_of(dle, 1);
+  if (dle.last_level > 1 && first != nullptr && first->overwritten_in_runs == 1) {
+    decision.last_level = 0;
+    decision.last_runs = 0;
+  }
+}
+
+// Adds the incremental levels whose sizes decide, or fixes one.
+void add_incrementals(const PlanDle& dle, Decision& decision, int lowest_base) {
+  const int last = std::max(decision.last_level, 0);
+  const auto fix = [&](int level, Why why) {
+    if (const auto lost = lost_below(dle, level, lowest_base)) {
+      level = *lost;
+      why = Why::base_lost;
+    }
+    decision.fixed_level = level;
+    decision.fixed_reason = {.why = why, .days = decision.due_in, .level = level};
+    decision.ask_levels.push_back(level);
+  };
+  if (dle.force_level_1) return fix(1, Why::level_1_forced);
+  if (dle.force_bump) return fix(std::min(last + 1, kMaxLevel), Why::bump_forced);
+  if (dle.strategy == Strategy::nofull) return fix(1, Why::never_full);
+  if (last == 0) return fix(1, takes_fulls(dle.strategy) ? Why::incremental : Why::incr_only);
+  if (dle.force_no_bump) return fix(last, Why::no_bump_forced);
+  if (lost_below(dle, last, lowest_base)) return fix(last, Why::base_lost);
+  decision.ask_levels.push_back(last);
+  const auto* record = record_of(dle, last);
+  const auto* full = record_of(dle, 0);
+  const uint64_t size = record != nullptr ? record->native_kib : 0;
+  const bool worth_asking =
+      size == 0 || std::cmp_greater(size, bump_threshold(dle, last, full != nullptr ? full->native_kib : 0));
+  if (worth_asking && last < kMaxLevel && dle.last_level_runs >= dle.bump_days && restorable(dle, last))
+    decision.ask_levels.push_back(last + 1);
+}
+
+// Strategies that never make a full: what they build on was made elsewhere, or is the beginning of time.
+Decision decide_without_full(const PlanDle& dle) {
+  Decision decision;
+  set_base(dle, decision);
+  decision.due_in = 1;
+  decision.reason = {.why = dle.strategy == Strategy::nofull ? Why::never_full : Why::incr_only, .days = 1};
+  if (dle.skip_incr && !dle.force_level_1)
+    return not_dumped(Fate::skip, std::max(dle.last_level, 1), "skip-incr");
+  if (dle.strategy == Strategy::incronly && dle.force_full) {
+    decision.last_level = 0;
+  } else if (dle.strategy == Strategy::incronly && dle.last_level < 0) {
+    return not_dumped(
+        Fate::fail, 1,
+        "strategy incronly needs a full dump made outside of this configuration: make one, then "
+        "tell it with a forced full");
+  }
+  add_incrementals(dle, decision, 1);
+  return decision;
+}
+
+Reason reason_of_full(const PlanDle& dle, int64_t due_in) {
+  if (dle.force_full) return {.why = Why::full_forced};
+  if (record_of(dle, 0) == nullptr) return {.why = Why::first_full};
+  if (!restorable(dle, 0)) return {.why = Why::full_lost};
+  return {.why = Why::full_due, .days = -due_in};
+}
+
+Decision decide_standard(const PlanDle& dle, const std::string& timestamp) {
+  Decision decision;
+  set_base(dle, decision);
+  decision.due_in = days_until_full(dle, timestamp);
+  const bool base_is_there = restorable(dle, 0);
+  if (!base_is_there && decision.due_in > 0) decision.due_in = 0;
+  if (dle.force_full) decision.due_in = -dle.dumpcycle_days;
+  decision.full = dle.force_full || decision.due_in <= 0;
+  if (decision.full && dle.skip_full && !dle.force_full) return not_dumped(Fate::skip, 0, "skip-full");
+  if (!decision.full && dle.skip_incr && !dle.force_level_1)
+    return not_dumped(Fate::skip, std::max(dle.last_level, 1), "skip-incr");
+  // The operator asks for a certain incremental: a full that is due waits for the next run.
+  const bool wished = base_is_there && !dle.force_full && (dle.force_level_1 || dle.force_bump);
+  if (wished) {
+    decision.full = false;
+    decision.due_in = std::max<int64_t>(decision.due_in, 0);
+  }
+  if (decision.full || !wished) decision.ask_levels.push_back(0);
+  decision.reason = decision.full ? reason_of_full(dle, decision.due_in)
+                                  : Reason{.why = Why::incremental, .days = decision.due_in};
+  if (base_is_there && !dle.force_full) add_incrementals(dle, decision, 0);
+  return decision;
+}
+
+Decision decide_fulls_only(const PlanDle& dle) {
+  return {.full = true,
+          .last_level = dle.last_level,
+          .due_in = dle.force_full ? -dle.dumpcycle_days : 0,
+          .reason = {.why = dle.force_full ? Why::full_forced : Why::always_full},
+          .ask_levels = {0}};
+}
+
+Decision decide_by_strategy(const PlanDle& dle, const std::string& timestamp) {
+  if (dle.ignore) return not_dumped(Fate::left_out, 0, "ignore");
+  switch (dle.strategy) {
+    case Strategy::skip:
+      return not_dumped(Fate::left_out, 0, "strategy skip");
+    case Strategy::noinc:
+      return decide_fulls_only(dle);
+    case Strategy::nofull:
+    case Strategy::incronly:
+      return decide_without_full(dle);
+    case Strategy::standard:
+    case Strategy::hanoi:
+      break;
+  }
+  return decide_standard(dle, timestamp);
+}
+
+}  // namespace
+
+std::optional<std::chrono::sys_days> day_of(const std::string& timestamp) {
+  if (timestamp.size() < 8) return std::nullopt;
+  int number = 0;
+  for (size_t i = 0; i < 8; ++i) {
+    if (timestamp[i] < '0' || timestamp[i] > '9') return std::nullopt;
+    number = number * 10 + (timestamp[i] - '0');
+  }
+  const std::chrono::year_month_day date(std::chrono::year(number / 10000),
+                                         std::chrono::month(static_cast<unsigned>(number / 100 % 100)),
+                                         std::chrono::day(static_cast<unsigned>(number % 100)));
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days(date);
+}
+
+int64_t days_between(const std::string& from_timestamp, const std::string& to_timestamp) {
+  const auto from = day_of(from_timestamp);
+  const auto to = day_of(to_timestamp);
+  return from && to ? (*to - *from).count() : 0;
+}
+
+int64_t days_until_full(const PlanDle& dle, const std::string& timestamp) {
+  const auto* full = record_of(dle, 0);
+  if (full == nullptr) return -days_between("19700101", timestamp);
+  return dle.dumpcycle_days - days_between(full->timestamp, timestamp);
+}
+
+const DumpRecord* record_of(const PlanDle& dle, int level) {
+  const auto found = dle.records.find(level);
+  return found == dle.records.end() ? nullptr : &found->second;
+}
+
+int64_t bump_threshold(const PlanDle& dle, int level, uint64_t full_kib) {
+  double threshold = static_cast<double>(dle.bump_size_kib);
+  if (dle.bump_percent != 0 && full_kib > kLeastFullForPercentKib)
+    threshold = static_cast<double>(full_kib) * static_cast<double>(dle.bump_percent) / 100.0;
+  for (int above = 1; above < level; ++above) threshold *= dle.bump_mult;
+  constexpr double kMost = 9e18;
+  return static_cast<int64_t>(std::clamp(threshold, 0.0, kMost));
+}
+
+Decision decide_one(const PlanDle& dle, const std::string& timestamp) {
+  auto decision = decide_by_strategy(dle, timestamp);
+  if (decision.fate == Fate::dump && !dle.estimate.empty()) decision.method = dle.estimate.front();
+  return decision;
+}
+
+std::optional<LevelChoice> choose_incremental(const PlanDle& dle, const Decision& decision,
+                                              const std::map<int, uint64_t>& native_kib) {
+  const auto size = [&](int level) -> std::optional<uint64_t> {
+    const auto found = native_kib.find(level);
+    if (found == native_kib.end()) return std::nullopt;
+    return found->second;
+  };
+  const auto plain = [&](int level, Why why) {
+    return LevelChoice{level, {.why = why, .days = decision.due_in, .level = level}};
+  };
+  if (decision.fixed_level >= 0) {
+    if (!size(decision.fixed_level)) return std::nullopt;
+    return LevelChoice{decision.fixed_level, decision.fixed_reason};
+  }
+  const int last = std::max(decision.last_level, 1);
+  const auto here = size(last);
+  const auto above = size(last + 1);
+  const Why usual = takes_fulls(dle.strategy) ? Why::incremental : Why::incr_only;
+  if (!here && !above) return std::nullopt;
+  if (!here) return plain(last + 1, usual);
+  const int64_t threshold = bump_threshold(dle, last, size(0).value_or(0));
+  if (last >= kMaxLevel || std::cmp_less_equal(*here, threshold)) return plain(last, usual);
+  if (decision.last_runs < dle.bump_days)
+    return LevelChoice{last,
+                       {.why = Why::too_early,
+                        .days = decision.due_in,
+                        .level = last + 1,
+                        .runs = dle.bump_days - decision.last_runs}};
+  if (!above) return plain(last, usual);
+  const int64_t saves = static_cast<int64_t>(*here) - static_cast<int64_t>(*above);
+  const bool bump = saves >= threshold;
+  return LevelChoice{bump ? last + 1 : last,
+                     {.why = bump ? Why::bumped : Why::not_bumped,
+                      .days = decision.due_in,
+                      .level = last + 1,
+                      .saves_kib = saves,
+                      .wanted_kib = threshold}};
+}
+
+}  // namespace headrace::plan

@@ -1,0 +1,36 @@
+// Which levels a disk may be dumped at tonight, and which of them its sizes speak for. Pure; a part of the
+// plan (plan.h), used by it alone and by tests. Source of the rules: observed with Amanda 3.5.1.
+#pragma once
+
+#include <chrono>
+#include <map>
+
+#include "server/plan/plan.h"
+
+namespace headrace::plan {
+
+inline constexpr int kMaxLevel = 399;
+
+// The date a timestamp begins with.
+std::optional<std::chrono::sys_days> day_of(const std::string& timestamp);
+// Days from one local date to another; 0 when either is no date.
+int64_t days_between(const std::string& from_timestamp, const std::string& to_timestamp);
+// Days until a full is due: negative when overdue; of a disk without a full, as Amanda counts, since 1970.
+int64_t days_until_full(const PlanDle& dle, const std::string& timestamp);
+
+const DumpRecord* record_of(const PlanDle& dle, int level);
+
+// What the level above `level` must save for it to be taken, KiB. `full_kib`: size of a full, 0 if unknown.
+int64_t bump_threshold(const PlanDle& dle, int level, uint64_t full_kib);
+
+Decision decide_one(const PlanDle& dle, const std::string& timestamp);
+
+struct LevelChoice {
+  int level = 0;
+  Reason reason = {};
+};
+// The incremental to make, given the native sizes that are known. Empty: no level has a size.
+std::optional<LevelChoice> choose_incremental(const PlanDle& dle, const Decision& decision,
+                                              const std::map<int, uint64_t>& native_kib);
+
+}  // namespace headrace::plan
