@@ -1,18 +1,11 @@
 #include "cli/plan_command.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "auth/connect.h"
-#include "base/clock.h"
-#include "cli/server_context.h"
-#include "loop/signals.h"
-#include "server/drive/night.h"
-#include "server/hold/holding_disks.h"
+#include "cli/night_context.h"
 #include "server/observe/text.h"
 #include "server/plan/forecast.h"
 
@@ -22,47 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using observe::Table;
 
-constexpr unsigned kWorkers = 2;
 constexpr int kExitSomeFailed = 4;
-
-// False: interrupted.
-bool ask_clients(const ServerContext& context, const drive::Night& night, drive::Answers& answers) {
-  auto loop = loop::make_loop(kWorkers);
-  auth::Connector connector(*loop);
-  auto wishes = drive::wishes_of(night);
-  size_t left = 0;
-  for (const auto& wish : wishes) left += wish.levels.size();
-  const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  const auto tell = [&left, terminal] {
-    if (terminal) fmt::print(stderr, "\rwaiting for {}\x1b[K", observe::count_of(left, "estimate"));
-  };
-  drive::Estimates estimates(*loop, connector, context.config, night.inputs.timestamp, std::move(wishes));
-  bool interrupted = false;
-  const auto signals = loop::on_signals(*loop, {SIGINT, SIGTERM}, [&](int) {
-    interrupted = true;
-    loop->stop();
-  });
-  tell();
-  estimates.start(
-      [&](const drive::EstimateAnswer& answer) {
-        answers.take(answer);
-        --left;
-        tell();
-      },
-      [&](drive::HostOutcomes hosts) {
-        answers.take(hosts);
-        loop->stop();
-      });
-  loop->run();
-  if (terminal) fmt::print(stderr, "\r\x1b[K");
-  return !interrupted;
-}
-
-std::string size_text(uint64_t kib) {
-  if (kib < 10 * 1024) return fmt::format("{} KiB", kib);
-  if (kib < 10 * 1024 * 1024) return fmt::format("{} MiB", kib / 1024);
-  return fmt::format("{} GiB", kib / 1024 / 1024);
-}
 
 const char* source_name(plan::EstimateSource source) {
   switch (source) {
@@ -195,33 +148,14 @@ void print_nights_json(const std::vector<plan::ForeseenNight>& nights) {
   fmt::print("{}\n", Json{{"nights", std::move(list)}}.dump(2));
 }
 
-bool is_timestamp(const std::string& text) {
-  return (text.size() == 8 || text.size() == 14) && base::unix_of_timestamp(text) != 0;
-}
-
 }  // namespace
 
 int plan(const PlanOptions& options) {
-  if (!options.at.empty() && !is_timestamp(options.at)) {
-    fmt::print(stderr, "headrace plan: --at {}: a date is 20261123, a time 20261123013000\n", options.at);
-    return kExitUsage;
-  }
-  auto context = load_context(options.config, options.overrides, true);
+  const auto context =
+      load_night(options.config, options.overrides, options.disks, options.at, options.clients);
   if (!context) return kExitUsage;
-  auto disks = select_disks(context->disks, options.disks);
-  if (!disks) return kExitUsage;
-  auto timestamp = options.at.empty() ? base::timestamp14(base::SystemClock().wall_seconds()) : options.at;
-  timestamp.resize(14, '0');
-  hold::HoldingDisks holding(context->config.holding_disks);
-  for (const auto& problem : holding.measure(hold::statvfs_free_kib))
-    fmt::print(stderr, "headrace plan: {}\n", problem);
-  const auto night = drive::begin_night(context->config, std::move(*disks), timestamp, holding.total_kib());
-  for (const auto& warning : night.warnings) fmt::print(stderr, "headrace plan: {}\n", warning);
-  drive::Answers answers(night);
-  if (options.clients && !ask_clients(*context, night, answers)) {
-    fmt::print(stderr, "headrace plan: interrupted\n");
-    return kExitUsage;
-  }
+  const auto& night = context->night;
+  const auto& answers = *context->answers;
   if (options.nights > 1) {
     const auto nights = plan::foresee(night.inputs, answers.answers(), options.nights);
     options.json ? print_nights_json(nights) : print_nights(nights);

@@ -11,6 +11,7 @@
 #include "cli/config_command.h"
 #include "cli/diagnose_command.h"
 #include "cli/dump_command.h"
+#include "cli/explain_command.h"
 #include "cli/find_command.h"
 #include "cli/label_command.h"
 #include "cli/limit_command.h"
@@ -46,6 +47,7 @@ struct Arguments {
   DiagnoseOptions diagnose;
   PlanOptions plan;
   WishOptions wish;
+  ExplainOptions explain;
   std::string timestamp;
 };
 
@@ -189,6 +191,28 @@ void add_plan(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       options.overrides = arguments.overrides;
       options.json = arguments.json;
       return plan(options);
+    };
+  });
+}
+
+void add_explain(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+  auto& options = arguments.explain;
+  auto* command = app.add_subcommand("explain", "Why a disk is dumped tonight as it is");
+  add_config_argument(*command, arguments);
+  command->add_option("HOST", options.disks, "HOST [DISK…] …: which (match expressions)")->required();
+  command->add_option("--at", options.at, "As if the run began then: 20261123 or 20261123013000");
+  command->add_flag_callback(
+      "--no-clients", [&options] { options.clients = false; }, "Ask nobody: sizes come from history");
+  command->footer(
+      "Examples:\n  headrace explain daily fileserver /home\n"
+      "  headrace explain daily fileserver /home -o bumpsize=100m      what if\n"
+      "\"headrace plan --json\" has the same for programs.\n"
+      "Exit status: 0 explained, 1 usage or configuration.");
+  command->callback([&] {
+    chosen = [&] {
+      options.config = arguments.config;
+      options.overrides = arguments.overrides;
+      return explain(options);
     };
   });
 }
@@ -435,6 +459,7 @@ int run(int argc, char** argv) {
   add_config(app, arguments, chosen);
   add_check(app, arguments, chosen);
   add_plan(app, arguments, chosen);
+  add_explain(app, arguments, chosen);
   add_admin(app, arguments, chosen);
   add_dump(app, arguments, chosen);
   add_status(app, arguments, chosen);

@@ -239,7 +239,7 @@ Globals resolve_globals(const Settings& settings, const std::filesystem::path& d
   globals.tapecycle = get.number("TAPECYCLE");
   globals.netusage_kps = get.number("NETUSAGE");
   globals.inparallel = get.number("INPARALLEL");
-  globals.dumporder = get.text("DUMPORDER");
+  if (is_set(settings.global, "DUMPORDER")) globals.dumporder = get.text("DUMPORDER");
   globals.maxdumps = get.number("MAXDUMPS");
   globals.etimeout = seconds("ETIMEOUT");
   globals.dtimeout = seconds("DTIMEOUT");

@@ -117,7 +117,7 @@ struct Globals {
   int64_t tapecycle = 15;
   int64_t netusage_kps = 80000;
   int64_t inparallel = 10;
-  std::string dumporder{};
+  std::string dumporder{};  // empty: not set
   int64_t maxdumps = 1;
   std::chrono::seconds etimeout{300};  // negative: for the whole host
   std::chrono::seconds dtimeout{1800};

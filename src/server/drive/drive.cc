@@ -17,6 +17,26 @@ using journal::Destination;
 // A client that asks again and again to come later is not waited for for ever.
 constexpr int64_t kMostPostponements = 20;
 
+// Whether a dumper of that letter would rather have `a` than `b`.
+bool preferred(char letter, const Job& a, const Job& b) {
+  const auto kps = [](const Job& job) { return job.est_kps > 0 ? job.est_kps : kUnknownKps; };
+  const auto seconds = [&kps](const Job& job) { return job.est_stored_kib / kps(job); };
+  switch (letter) {
+    case 'S':
+      return a.est_stored_kib > b.est_stored_kib;
+    case 't':
+      return seconds(a) < seconds(b);
+    case 'T':
+      return seconds(a) > seconds(b);
+    case 'b':
+      return kps(a) < kps(b);
+    case 'B':
+      return kps(a) > kps(b);
+    default:
+      return a.est_stored_kib < b.est_stored_kib;
+  }
+}
+
 }  // namespace
 
 flow::Verdict verdict_of(Wait why) {
@@ -345,6 +365,14 @@ void Drive::write_next() {
   for (const JobId id : images_) tell_wait(jobs_.at(id), writer_ ? Wait::volume_writer : Wait::volume);
 }
 
+std::optional<size_t> Drive::idle_dumper() const {
+  for (size_t dumper = 0; std::cmp_less(dumper, std::max<int64_t>(limits_.in_parallel, 1)); ++dumper) {
+    const bool taken = std::ranges::any_of(dumping_, [&](JobId id) { return jobs_.at(id).dumper == dumper; });
+    if (!taken) return dumper;
+  }
+  return std::nullopt;
+}
+
 bool Drive::first_try_waits() const {
   return std::ranges::any_of(order_, [this](JobId id) {
     const auto& it = jobs_.at(id);
@@ -352,8 +380,35 @@ bool Drive::first_try_waits() const {
   });
 }
 
+bool Drive::may_start(const JobState& it, bool retries) const {
+  return it.state == State::waiting && (it.attempts > 0) == retries && !it.job.paused && !it.job.postponed;
+}
+
+// Each idle dumper takes what it likes best of what may go to holding disk now.
+void Drive::start_preferred(bool retries) {
+  if (limits_.dump_order.empty()) return;
+  while (const auto dumper = idle_dumper()) {
+    const char preference = *dumper < limits_.dump_order.size() ? limits_.dump_order[*dumper]
+                            : *dumper < 3                       ? 't'
+                                                                : 'T';
+    JobState* best = nullptr;
+    for (const JobId id : order_) {
+      auto& it = jobs_.at(id);
+      if (!may_start(it, retries) || !fits_holding(it) || obstacle(it)) continue;
+      if (best == nullptr ||
+          (it.job.priority >= best->job.priority && preferred(preference, it.job, best->job)))
+        best = &it;
+    }
+    if (best == nullptr) return;
+    best->to = Destination::holding;
+    holding_.free_kib -= best->job.est_stored_kib;
+    begin_dump(*best);
+  }
+}
+
 void Drive::start_dumps(bool retries) {
   const bool wait_for_others = retries && first_try_waits();
+  if (!wait_for_others) start_preferred(retries);
   for (const JobId id : order_) {
     auto& it = jobs_.at(id);
     if (it.state != State::waiting || (it.attempts > 0) != retries) continue;
@@ -428,13 +483,18 @@ std::optional<Wait> Drive::start(JobState& it) {
     it.to = Destination::volume;
     writer_ = it.job.id;
   }
+  begin_dump(it);
+  return std::nullopt;
+}
+
+void Drive::begin_dump(JobState& it) {
   it.state = State::dumping;
   it.waits.reset();
   it.refused_at.reset();
   ++it.attempts;
+  it.dumper = idle_dumper().value_or(0);
   dumping_.push_back(it.job.id);
   say(StartDump{it.job.id, static_cast<int>(it.attempts), it.to});
-  return std::nullopt;
 }
 
 // With nothing under way no room will come any more, and what waits for it would wait for ever. First tries

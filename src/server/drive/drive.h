@@ -44,6 +44,10 @@ struct Limits {
   int64_t write_tries = 2;  // of one held image
   // What of all holding disk is kept for incrementals when there is no volume (reserve).
   int64_t reserve_percent = 0;
+  // What each dumper prefers among the dumps that may start on holding disk (dumporder): s, t, b smallest
+  // size, time, rate; S, T, B largest. Beyond its end t for the first three, then T. Empty: the schedule's
+  // order.
+  std::string dump_order = {};
   // KiB/s that the dumps of an interface may take together, as estimated; not in here: no limit.
   std::map<std::string, int64_t> interface_kps = {};
 };
@@ -67,6 +71,7 @@ struct Job {
   bool paused = false;     // waits for Resume
   std::string interface = {};
   uint64_t est_kps = 0;  // 0: unknown, counts as kUnknownKps
+  int64_t priority = 0;  // as configured; by dump_order none goes before one of a higher priority
   bool full = false;
   // Of a full: the incremental to make when there is no volume for it, or why there is none.
   struct Incremental {
@@ -255,6 +260,7 @@ class Drive {
     int64_t attempts = 0;
     int64_t writes = 0;
     int64_t postponements = 0;
+    size_t dumper = 0;                        // while dumping: which of the in_parallel it takes
     bool prefers_volume = false;              // did not fit on holding disk
     std::optional<uint64_t> refused_at = {};  // free_kib when holding had no room for it
     std::optional<Wait> waits = {};           // as last told
@@ -282,6 +288,10 @@ class Drive {
   void schedule();
   void write_next();
   void start_dumps(bool retries);
+  void start_preferred(bool retries);
+  bool may_start(const JobState& it, bool retries) const;
+  std::optional<size_t> idle_dumper() const;
+  void begin_dump(JobState& it);
   bool end_what_cannot_start();
   std::optional<Wait> obstacle(const JobState& it) const;
   bool network_is_full(const Job& job) const;

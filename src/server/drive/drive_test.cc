@@ -112,6 +112,41 @@ TEST(Drive, dumps_and_flush_overlap_and_the_plan_is_not_waited_for) {
   EXPECT_THAT(night.on(ImageWritten{1}), ElementsAre("finish"));
 }
 
+TEST(Drive, each_dumper_takes_what_it_prefers) {
+  const auto sized = [](JobId id, uint64_t kib, uint64_t kps, int64_t priority = 1) {
+    auto it = job(id);
+    it.est_stored_kib = kib;
+    it.est_kps = kps;
+    it.priority = priority;
+    return it;
+  };
+  // By time: 3 takes 10 s, 1 takes 20 s, 2 takes 60 s, 4 takes 100 s.
+  const std::vector<Job> jobs = {sized(1, 200, 10), sized(2, 120, 2), sized(3, 100, 10), sized(4, 300, 3)};
+  const auto started = [&](std::string order, std::vector<Job> some, int64_t dumpers = 2) {
+    Night night({.in_parallel = dumpers, .volumes = 1, .dump_order = std::move(order)});
+    std::string ids;
+    for (const auto& line : night.on(Schedule{std::move(some)})) ids += line.substr(6, 1);
+    return ids;
+  };
+  EXPECT_EQ(started("", jobs), "12");
+  EXPECT_EQ(started("ss", jobs), "32");
+  EXPECT_EQ(started("sS", jobs), "34");
+  EXPECT_EQ(started("tT", jobs), "34");
+  EXPECT_EQ(started("bB", jobs), "21") << "the first of two equals";
+  EXPECT_EQ(started("T", jobs), "43") << "t beyond the end";
+  EXPECT_EQ(started("TTT", jobs, 4), "4213");
+  EXPECT_EQ(started("x", jobs, 1), "3") << "an unknown letter is s";
+  EXPECT_EQ(started("s", {sized(1, 900, 1, 2), sized(2, 1, 1, 1)}, 1), "1") << "of a lower priority";
+}
+
+TEST(Drive, a_dumper_that_is_idle_again_keeps_its_preference) {
+  Night night({.in_parallel = 2, .volumes = 1, .dump_order = "sS"});
+  auto jobs = std::vector{job(1), job(2), job(3), job(4)};
+  for (auto& it : jobs) it.est_stored_kib = it.id * 10;
+  EXPECT_THAT(night.on(Schedule{jobs}), ElementsAre("start 1#1 holding", "start 4#1 holding"));
+  EXPECT_THAT(night.on(DumpHeld{4}), ElementsAre("load 1", "start 3#1 holding"));
+}
+
 // Waits for its one dump at a time, so that the others are still to start when the volume is found missing.
 std::vector<std::string> degraded_night(int64_t reserve_percent, std::vector<Job> jobs) {
   Night night({.in_parallel = 1, .volumes = 1, .reserve_percent = reserve_percent});
@@ -575,7 +610,8 @@ class AnyNight {
     limits_ = {.in_parallel = static_cast<int64_t>(pick(5)),
                .volumes = static_cast<int64_t>(pick(4)),
                .write_tries = 2,
-               .reserve_percent = pick(3) * 50};
+               .reserve_percent = pick(3) * 50,
+               .dump_order = one_in(2) ? "sTB" : ""};
     return limits_;
   }
   Job make_job(JobId id) {

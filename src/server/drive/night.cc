@@ -94,6 +94,7 @@ plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskLis
         .native_kib = static_cast<uint64_t>(std::max<int64_t>(stats.native_kib, 0)),
         .stored_kib = static_cast<uint64_t>(std::max<int64_t>(stats.stored_kib, 0)),
         .exists = still_there(known, disk, stats),
+        .label = stats.label,
         .overwritten_in_runs = overwritten == known.overwritten_in_runs.end() ? 0 : overwritten->second};
   }
   for (const auto& past : info.history)

@@ -84,6 +84,7 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
                         .volumes = config_.first_storage().runtapes,
                         .write_tries = kWriteTries,
                         .reserve_percent = config_.globals.reserve_percent,
+                        .dump_order = config_.globals.dumporder,
                         .interface_kps = interface_kps_});
   for (size_t i = 0; i < night_->disks.size(); ++i) {
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
@@ -157,6 +158,7 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
     job.paused = is_paused(*info.disk);
     job.interface = info.disk->interface_name;
     job.est_kps = planned.as.kps;
+    job.priority = type.priority;
     job.full = planned.as.level == 0;
     if (planned.degraded) job.degraded = {planned.degraded->stored_kib, planned.degraded->kps};
     job.not_degraded = planned.not_degraded;

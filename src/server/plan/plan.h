@@ -23,6 +23,7 @@ struct DumpRecord {
   uint64_t stored_kib = 0;
   // Whether it can still be restored: its image stands on holding disk or on volumes not yet overwritten.
   bool exists = true;
+  std::string label = {};  // of the volume it begins on; empty: on none
   // Runs until its volume is written again, 1 for tonight; 0: not for long.
   int64_t overwritten_in_runs = 0;
 };

@@ -1,0 +1,148 @@
+#include "cli/explain_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/night_context.h"
+#include "server/observe/text.h"
+#include "server/plan/levels.h"
+
+namespace headrace::cli {
+namespace {
+
+using observe::Table;
+
+std::string days(int64_t count) { return fmt::format("{} {}", count, count == 1 ? "day" : "days"); }
+
+std::string record_text(const plan::DumpRecord& record) {
+  std::string text =
+      fmt::format("{}, {}", observe::readable_timestamp(record.timestamp), size_text(record.native_kib));
+  if (record.stored_kib != record.native_kib)
+    text += fmt::format(" ({} stored)", size_text(record.stored_kib));
+  if (!record.exists) return text + ", gone: its volume was overwritten or removed";
+  if (record.label.empty()) return text + ", on holding disk";
+  text += ", on " + observe::printable(record.label);
+  if (record.overwritten_in_runs == 1) text += ", which tonight's run overwrites";
+  if (record.overwritten_in_runs > 1)
+    text += fmt::format(", overwritten in {} runs", record.overwritten_in_runs);
+  return text;
+}
+
+std::string due_text(const plan::PlanDle& dle, const std::string& tonight) {
+  if (dle.strategy == config::Strategy::nofull || dle.strategy == config::Strategy::incronly)
+    return "never (strategy)";
+  if (dle.strategy == config::Strategy::noinc) return "every night (strategy noinc)";
+  if (!dle.records.contains(0)) return "now: there is none yet";
+  const int64_t in = plan::days_until_full(dle, tonight);
+  if (in > 0) return fmt::format("in {} (dumpcycle {})", days(in), days(dle.dumpcycle_days));
+  return fmt::format("{} (dumpcycle {})", in == 0 ? "today" : "overdue by " + days(-in),
+                     days(dle.dumpcycle_days));
+}
+
+std::string sizes_text(const plan::Decision& decision, const plan::Answer& answer) {
+  std::string text;
+  for (const int level : decision.ask_levels) {
+    const auto said = answer.native_kib.find(level);
+    const bool known = said != answer.native_kib.end() && said->second >= 0;
+    text += fmt::format("{}level {} {}", text.empty() ? "" : ", ", level,
+                        known ? size_text(static_cast<uint64_t>(said->second)) : "unknown");
+  }
+  return text;
+}
+
+std::string bump_text(const plan::PlanDle& dle, const plan::Decision& decision, uint64_t full_kib) {
+  const int level = std::max(decision.last_level, 1);
+  const std::string rule =
+      dle.bump_percent != 0 ? fmt::format("bumppercent {}", dle.bump_percent)
+                            : fmt::format("bumpsize {}", size_text(static_cast<uint64_t>(dle.bump_size_kib)));
+  return fmt::format("level {} has to save {} over level {} ({}, bumpmult {:g}), after {} at it (bumpdays)",
+                     level + 1, size_text(static_cast<uint64_t>(plan::bump_threshold(dle, level, full_kib))),
+                     level, rule, dle.bump_mult,
+                     observe::count_of(static_cast<uint64_t>(dle.bump_days), "run"));
+}
+
+std::string level_text(const plan::PlannedLevel& as) {
+  return fmt::format("level {}, {}: {}", as.level, size_text(as.stored_kib), as.reason.sentence());
+}
+
+// What becomes of the disk, in one or two rows.
+void outcome_rows(const plan::Plan& plan, size_t dle, Table& table) {
+  for (size_t place = 0; place < plan.dumps.size(); ++place) {
+    const auto& dump = plan.dumps[place];
+    if (dump.dle != dle) continue;
+    table.row({"tonight", level_text(dump.as)});
+    table.row({"in turn", fmt::format("{} of {}, by priority {}, then size", place + 1, plan.dumps.size(),
+                                      dump.priority)});
+    if (dump.degraded) table.row({"without a volume", level_text(*dump.degraded)});
+    if (!dump.not_degraded.empty() && dump.as.level == 0)
+      table.row({"without a volume", "not dumped, unless reserve leaves room: " + dump.not_degraded});
+  }
+  for (const auto& it : plan.failed)
+    if (it.dle == dle) table.row({"tonight", "FAILS: " + observe::first_line(it.reason)});
+  for (const auto& it : plan.skipped)
+    if (it.dle == dle) table.row({"tonight", "skipped: " + it.reason});
+  for (const auto& it : plan.left_out)
+    if (it.dle == dle) table.row({"tonight", "left out: " + it.reason});
+}
+
+void explain_one(const NightContext& context, const plan::Plan& plan, size_t index) {
+  const auto& dle = context.night.inputs.dles[index];
+  const auto& decision = context.night.decisions[index];
+  const auto& answer = context.answers->answers()[index];
+  fmt::print("{}\n", observe::dle_name({dle.host, dle.disk, {}, 0}));
+  Table table({Table::Align::left, Table::Align::left});
+  for (const auto& [level, record] : dle.records)
+    table.row({fmt::format("last level {}", level), record_text(record)});
+  table.row({"a full is due", due_text(dle, context.night.inputs.timestamp)});
+  if (dle.last_level >= 0)
+    table.row({"last run",
+               fmt::format("level {}, the {}. in a row", dle.last_level, std::max(dle.last_level_runs, 1))});
+  if (decision.fate == plan::Fate::dump) {
+    if (decision.method != config::EstimateMethod::server)
+      table.row({"sizes tonight", sizes_text(decision, answer)});
+    const auto full = answer.native_kib.find(0);
+    const bool full_known = full != answer.native_kib.end() && full->second > 0;
+    if (decision.fixed_level < 0 && decision.last_level > 0)
+      table.row({"to go up", bump_text(dle, decision, full_known ? static_cast<uint64_t>(full->second) : 0)});
+  }
+  outcome_rows(plan, index, table);
+  fmt::print("{}", table.text("  "));
+  for (const auto& note : plan.notes) {
+    if (note.text.find(dle.host + ":" + dle.disk) != std::string::npos)
+      fmt::print("  {}{}\n", note.warning ? "warning: " : "", observe::printable(note.text));
+  }
+}
+
+}  // namespace
+
+int explain(const ExplainOptions& options) {
+  // All disks, whichever are named: what fits, and which fulls are made early, depends on the others.
+  const auto context = load_night(options.config, options.overrides, {}, options.at, options.clients);
+  if (!context) return kExitUsage;
+  const auto named = select_disks(context->server.disks, options.disks);
+  if (!named) return kExitUsage;
+  const auto plan = plan::make_plan(context->night.inputs, context->answers->answers());
+  bool first = true;
+  for (size_t i = 0; i < context->night.disks.size(); ++i) {
+    const auto& disk = context->night.disks[i];
+    const bool wanted = std::ranges::any_of(
+        *named, [&disk](const auto& it) { return it.host == disk.host && it.disk == disk.disk; });
+    if (!wanted) continue;
+    if (!std::exchange(first, false)) fmt::print("\n");
+    explain_one(*context, plan, i);
+  }
+  const auto& capacity = context->night.inputs.capacity;
+  fmt::print("\nthe night: {} in {}; fulls {}, where a night's share is {}", size_text(plan.total_stored_kib),
+             observe::count_of(plan.dumps.size(), "dump"), size_text(plan.fulls_kib),
+             size_text(plan.balanced_kib));
+  if (capacity.volume_kib > 0)
+    fmt::print("; {} of {} each (runtapes)",
+               observe::count_of(static_cast<uint64_t>(std::max<int64_t>(capacity.volumes, 0)), "volume"),
+               size_text(static_cast<uint64_t>(capacity.volume_kib)));
+  fmt::print("\n");
+  return 0;
+}
+
+}  // namespace headrace::cli
