@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/quote.h"
 #include "cli/night_context.h"
 #include "server/observe/text.h"
 #include "server/plan/levels.h"
@@ -87,11 +88,19 @@ void outcome_rows(const plan::Plan& plan, size_t dle, Table& table) {
     if (it.dle == dle) table.row({"tonight", "left out: " + it.reason});
 }
 
+bool speaks_of(const std::string& text, const std::string& name) {
+  const size_t at = text.find(name);
+  if (at == std::string::npos) return false;
+  const size_t end = at + name.size();
+  return end == text.size() || text[end] == ' ' || text[end] == '.' || text[end] == ':';
+}
+
 void explain_one(const NightContext& context, const plan::Plan& plan, size_t index) {
   const auto& dle = context.night.inputs.dles[index];
   const auto& decision = context.night.decisions[index];
   const auto& answer = context.answers->answers()[index];
-  fmt::print("{}\n", observe::dle_name({dle.host, dle.disk, {}, 0}));
+  const std::string name = dle.host + ":" + base::quote(dle.disk);
+  fmt::print("{}\n", observe::printable(name));
   Table table({Table::Align::left, Table::Align::left});
   for (const auto& [level, record] : dle.records)
     table.row({fmt::format("last level {}", level), record_text(record)});
@@ -110,7 +119,7 @@ void explain_one(const NightContext& context, const plan::Plan& plan, size_t ind
   outcome_rows(plan, index, table);
   fmt::print("{}", table.text("  "));
   for (const auto& note : plan.notes) {
-    if (note.text.find(dle.host + ":" + dle.disk) != std::string::npos)
+    if (speaks_of(note.text, name))
       fmt::print("  {}{}\n", note.warning ? "warning: " : "", observe::printable(note.text));
   }
 }

@@ -47,6 +47,7 @@ flow::Verdict verdict_of(Wait why) {
     case Wait::network:
     case Wait::its_time:
     case Wait::others:
+    case Wait::thresholds:
       return flow::Verdict::scheduled;
     case Wait::resume:
       return flow::Verdict::throttled;
@@ -59,7 +60,7 @@ flow::Verdict verdict_of(Wait why) {
 }
 
 std::string_view text_of(Wait why) {
-  constexpr std::array<std::string_view, 10> kTexts = {
+  constexpr std::array<std::string_view, 11> kTexts = {
       "another dump to end (inparallel)",
       "another dump of its host to end (maxdumps)",
       "another dump of its spindle to end",
@@ -70,6 +71,7 @@ std::string_view text_of(Wait why) {
       "its time",
       "the first tries of the others",
       "\"headrace resume\": it is paused",
+      "more to write (flush-threshold-dumped, flush-threshold-scheduled)",
   };
   return kTexts[static_cast<size_t>(why)];
 }
@@ -85,6 +87,7 @@ std::vector<Command> Drive::on(const Input& input, const HoldingView& holding) {
 
 bool Drive::will_free_space() const {
   const bool writes_image = writer_ && jobs_.at(*writer_).state == State::writing;
+  // Thresholds do not hold images back while space is wanted.
   return writes_image || (!images_.empty() && volume_ != Volume::gone);
 }
 
@@ -99,11 +102,13 @@ Drive::JobState& Drive::job_in(JobId id, State state) {
 }
 
 void Drive::take(const Flush& input) {
-  for (const JobId id : input.images) {
+  for (size_t i = 0; i < input.images.size(); ++i) {
+    const JobId id = input.images[i];
     const auto [it, fresh] = jobs_.try_emplace(id);
     HEADRACE_CHECK(fresh);
     it->second.job.id = id;
     it->second.state = State::held;
+    it->second.held_kib = i < input.stored_kib.size() ? input.stored_kib[i] : 1;
     images_.push_back(id);
   }
 }
@@ -143,6 +148,7 @@ void Drive::take(const DumpHeld& input) {
   HEADRACE_CHECK(it.to == Destination::holding);
   stop_dumping(it);
   it.state = State::held;
+  it.held_kib = input.stored_kib;
   images_.push_back(input.id);
 }
 
@@ -174,6 +180,7 @@ void Drive::take(const DumpFailed& input) {
 void Drive::take(const ImageWritten& input) {
   auto& it = job_in(input.id, State::writing);
   writer_.reset();
+  space_wanted_ = false;
   end(it);
 }
 
@@ -205,6 +212,8 @@ void Drive::take(const VolumeEnded&) {
 }
 
 void Drive::take(const SpaceFreed&) {}
+
+void Drive::take(const SpaceWanted&) { space_wanted_ = true; }
 
 void Drive::take(const ChangeLimits& input) {
   if (input.in_parallel) limits_.in_parallel = *input.in_parallel;
@@ -349,8 +358,47 @@ void Drive::schedule() {
   }
 }
 
+// No dump is under way to holding disk or will be.
+bool Drive::nothing_comes() const {
+  return scheduled_ && dumping_.empty() &&
+         std::ranges::none_of(order_, [this](JobId id) { return jobs_.at(id).state == State::waiting; });
+}
+
+// Somebody waits for what only a volume gives: room, or the volume itself.
+bool Drive::wants_volume_now() const {
+  if (space_wanted_) return true;
+  return std::ranges::any_of(order_, [this](JobId id) {
+    const auto& it = jobs_.at(id);
+    return it.state == State::waiting && !it.job.paused && !it.job.postponed && !obstacle(it) &&
+           !fits_holding(it);
+  });
+}
+
+// Whether enough is held, or expected, to begin a volume for it. One that is begun is written on in any case.
+bool Drive::worth_a_volume() const {
+  if (volume_ != Volume::none || wants_volume_now()) return true;
+  uint64_t held = 0;
+  for (const JobId id : images_) held += jobs_.at(id).held_kib;
+  if (nothing_comes()) return held > limits_.flush_kib;
+  uint64_t scheduled = held;
+  for (const JobId id : order_) {
+    const auto& it = jobs_.at(id);
+    if (it.state == State::waiting || it.state == State::dumping) scheduled += it.job.est_stored_kib;
+  }
+  return held > limits_.held_threshold_kib && scheduled > limits_.scheduled_threshold_kib;
+}
+
 void Drive::write_next() {
   if (images_.empty()) return;
+  if (!worth_a_volume()) {
+    if (!nothing_comes()) {
+      for (const JobId id : images_) tell_wait(jobs_.at(id), Wait::thresholds);
+      return;
+    }
+    for (const JobId id : std::exchange(images_, {}))
+      leave(jobs_.at(id), "what is held is not worth a volume yet (taperflush)");
+    return;
+  }
   if (!writer_ && obtain_volume()) {
     const JobId id = images_.front();
     images_.erase(images_.begin());

@@ -42,6 +42,12 @@ struct Limits {
   int64_t in_parallel = 1;  // dumps at a time (inparallel); below 1 means 1
   int64_t volumes = 1;      // volumes this run may use (runtapes); 0: none
   int64_t write_tries = 2;  // of one held image
+  // A volume is begun when what is held, and what is held and still to come, are more than these parts of it;
+  // at the end of the run when what is held is more than `flush_kib` (flush-threshold-dumped,
+  // flush-threshold-scheduled, taperflush).
+  uint64_t held_threshold_kib = 0;
+  uint64_t scheduled_threshold_kib = 0;
+  uint64_t flush_kib = 0;
   // What of all holding disk is kept for incrementals when there is no volume (reserve).
   int64_t reserve_percent = 0;
   // What each dumper prefers among the dumps that may start on holding disk (dumporder): s, t, b smallest
@@ -90,6 +96,7 @@ inline constexpr uint64_t kUnknownKps = 1024;
 // Images of earlier runs that are to be written; any time before Schedule.
 struct Flush {
   std::vector<JobId> images;
+  std::vector<uint64_t> stored_kib = {};  // of each; missing: 1
 };
 // Tonight's dumps in order of preference. Once; nothing is added later. Not needed after Cancel.
 struct Schedule {
@@ -106,6 +113,7 @@ struct HoldingRefused {
 // The dump is complete on holding disk.
 struct DumpHeld {
   JobId id = 0;
+  uint64_t stored_kib = 1;
 };
 // The dump is complete on volumes.
 struct DumpWritten {
@@ -141,6 +149,8 @@ struct NoVolume {
 struct VolumeEnded {};
 // Space came free on holding disks, as the view says.
 struct SpaceFreed {};
+// A dump under way has used up its room on holding disk and waits for more.
+struct SpaceWanted {};
 // These limits are others from now on, the rest stays. Nothing that runs is stopped.
 struct ChangeLimits {
   std::optional<int64_t> in_parallel = {};
@@ -162,7 +172,7 @@ struct Cancel {
 
 using Input = std::variant<Flush, Schedule, Released, HoldingRefused, DumpHeld, DumpWritten, DumpFailed,
                            ImageWritten, ImageFailed, VolumeReady, NoVolume, VolumeEnded, SpaceFreed,
-                           ChangeLimits, Pause, Resume, Cancel>;
+                           SpaceWanted, ChangeLimits, Pause, Resume, Cancel>;
 
 // --- what to do
 // ---------------------------------------------------------------------------------------------
@@ -218,7 +228,8 @@ enum class Wait {
   volume,
   its_time,
   others,
-  resume
+  resume,
+  thresholds
 };
 // Says why a job does not move, whenever that changes.
 struct NowWaits {
@@ -249,6 +260,8 @@ class Drive {
   size_t running_dumps() const { return dumping_.size(); }
   // Whether held images are being written or will be: then holding space is going to come free by itself.
   bool will_free_space() const;
+  // After SpaceWanted, until an image has been written.
+  bool space_is_wanted() const { return space_wanted_; }
 
  private:
   enum class State { waiting, dumping, held, writing, ended };
@@ -265,6 +278,7 @@ class Drive {
     std::optional<uint64_t> refused_at = {};  // free_kib when holding had no room for it
     std::optional<Wait> waits = {};           // as last told
     std::string failure = {};
+    uint64_t held_kib = 0;
   };
 
   void take(const Flush& input);
@@ -280,6 +294,7 @@ class Drive {
   void take(const NoVolume& input);
   void take(const VolumeEnded& input);
   void take(const SpaceFreed& input);
+  void take(const SpaceWanted& input);
   void take(const ChangeLimits& input);
   void take(const Pause& input);
   void take(const Resume& input);
@@ -287,6 +302,9 @@ class Drive {
 
   void schedule();
   void write_next();
+  bool worth_a_volume() const;
+  bool nothing_comes() const;
+  bool wants_volume_now() const;
   void start_dumps(bool retries);
   void start_preferred(bool retries);
   bool may_start(const JobState& it, bool retries) const;
@@ -323,6 +341,7 @@ class Drive {
   size_t ended_ = 0;
   bool scheduled_ = false;
   bool fulls_degraded_ = false;
+  bool space_wanted_ = false;
   bool finished_ = false;
   std::optional<std::string> cancelled_;
   Volume volume_ = Volume::none;

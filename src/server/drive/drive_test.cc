@@ -112,6 +112,54 @@ TEST(Drive, dumps_and_flush_overlap_and_the_plan_is_not_waited_for) {
   EXPECT_THAT(night.on(ImageWritten{1}), ElementsAre("finish"));
 }
 
+TEST(Drive, a_volume_is_begun_when_enough_is_held_and_expected) {
+  Night night({.in_parallel = 1, .volumes = 2, .held_threshold_kib = 50, .scheduled_threshold_kib = 300});
+  night.on(Schedule{{job(1), job(2), job(3)}});  // of 100 KiB each
+  EXPECT_THAT(night.on(DumpHeld{1, 40}), ElementsAre("start 2#1 holding")) << "40 KiB are held";
+  EXPECT_THAT(night.waits, testing::Contains("1 waits for more to write (flush-threshold-dumped, "
+                                             "flush-threshold-scheduled)"));
+  EXPECT_THAT(night.on(DumpHeld{2, 100}), ElementsAre("start 3#1 holding")) << "240 KiB are held or expected";
+  EXPECT_THAT(night.on(DumpHeld{3, 170}), ElementsAre("load 1")) << "at the end all is flushed";
+}
+
+TEST(Drive, at_the_end_taperflush_decides) {
+  for (const uint64_t held : {100, 101}) {
+    Night night({.in_parallel = 1, .volumes = 1, .held_threshold_kib = 1000, .flush_kib = 100});
+    night.on(Schedule{{job(1)}});
+    const auto said = night.on(DumpHeld{1, held});
+    if (held > 100)
+      EXPECT_THAT(said, ElementsAre("load 1"));
+    else
+      EXPECT_THAT(said,
+                  ElementsAre("leave 1: what is held is not worth a volume yet (taperflush)", "finish"));
+  }
+}
+
+TEST(Drive, thresholds_do_not_keep_a_dump_waiting_for_room) {
+  Night night({.in_parallel = 2, .volumes = 1, .held_threshold_kib = 1000}, 250);
+  night.on(Schedule{{job(1), job(2), with_holding(3, Holding::automatic, 200)}});
+  night.holding.free_kib = 100;
+  EXPECT_THAT(night.on(DumpHeld{1, 50}), ElementsAre("load 1")) << "3 does not fit";
+
+  Night running({.in_parallel = 2, .volumes = 1, .held_threshold_kib = 1000});
+  running.on(Schedule{{job(1), job(2)}});
+  EXPECT_THAT(running.on(DumpHeld{1, 50}), IsEmpty());
+  EXPECT_THAT(running.on(SpaceWanted{}), ElementsAre("load 1")) << "2 is larger than expected";
+  EXPECT_TRUE(running.drive.space_is_wanted());
+  running.on(VolumeReady{});
+  running.on(ImageWritten{1});
+  EXPECT_FALSE(running.drive.space_is_wanted());
+}
+
+TEST(Drive, a_volume_that_is_begun_is_written_on) {
+  Night night({.in_parallel = 1, .volumes = 1, .held_threshold_kib = 50});
+  night.on(Schedule{{job(1), job(2), job(3)}});
+  EXPECT_THAT(night.on(DumpHeld{1, 60}), testing::Contains("load 1"));
+  night.on(VolumeReady{});
+  night.on(ImageWritten{1});
+  EXPECT_THAT(night.on(DumpHeld{2, 1}), testing::Contains("write 2"));
+}
+
 TEST(Drive, each_dumper_takes_what_it_prefers) {
   const auto sized = [](JobId id, uint64_t kib, uint64_t kps, int64_t priority = 1) {
     auto it = job(id);
@@ -610,6 +658,9 @@ class AnyNight {
     limits_ = {.in_parallel = static_cast<int64_t>(pick(5)),
                .volumes = static_cast<int64_t>(pick(4)),
                .write_tries = 2,
+               .held_threshold_kib = one_in(2) ? pick(900) : 0,
+               .scheduled_threshold_kib = one_in(2) ? pick(2000) : 0,
+               .flush_kib = one_in(3) ? pick(900) : 0,
                .reserve_percent = pick(3) * 50,
                .dump_order = one_in(2) ? "sTB" : ""};
     return limits_;

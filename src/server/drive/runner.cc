@@ -80,17 +80,25 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
                          std::move_only_function<void(int)> done) {
   done_ = std::move(done);
   recorder_->watch(std::move(watcher));
-  drive_.emplace(Limits{.in_parallel = in_parallel_,
-                        .volumes = config_.first_storage().runtapes,
-                        .write_tries = kWriteTries,
-                        .reserve_percent = config_.globals.reserve_percent,
-                        .dump_order = config_.globals.dumporder,
-                        .interface_kps = interface_kps_});
+  drive_.emplace(
+      Limits{.in_parallel = in_parallel_,
+             .volumes = config_.first_storage().runtapes,
+             .write_tries = kWriteTries,
+             .held_threshold_kib = part_of_volume(config_.first_storage().flush_threshold_dumped),
+             .scheduled_threshold_kib = part_of_volume(config_.first_storage().flush_threshold_scheduled),
+             .flush_kib = part_of_volume(config_.first_storage().taperflush),
+             .reserve_percent = config_.globals.reserve_percent,
+             .dump_order = config_.globals.dumporder,
+             .interface_kps = interface_kps_});
   for (size_t i = 0; i < night_->disks.size(); ++i) {
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
     recorder_->record(journal::DleChosen{night_->disks[i].host, night_->disks[i].disk});
   }
-  if (!flushes_.empty()) feed(Flush{flushes_});
+  if (!flushes_.empty()) {
+    Flush flush{flushes_};
+    for (const JobId id : flushes_) flush.stored_kib.push_back(jobs_.at(id).stored_kib);
+    feed(flush);
+  }
   sample_progress();
   estimates_ =
       std::make_unique<Estimates>(loop_, connector_, config_, recorder_->timestamp(), wishes_of(*night_));
@@ -104,6 +112,13 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
         }
       },
       [this](HostOutcomes hosts) { estimated(std::move(hosts)); });
+}
+
+// KiB of so many per cent of a volume.
+uint64_t Runner::Impl::part_of_volume(int64_t percent) const {
+  const double length =
+      static_cast<double>(std::max<int64_t>(config_.first_storage().tapetype.length_kib, 0));
+  return static_cast<uint64_t>(length * static_cast<double>(percent) / 100.0);
 }
 
 void Runner::Impl::estimated(HostOutcomes hosts) {
@@ -260,6 +275,7 @@ void Runner::Impl::settle_waiting() {
   if (!space_.anybody_waits() || !drive_) return;
   loop_.post([this, alive = alive_.ref()] {
     if (alive.expired() || !drive_) return;
+    if (space_.anybody_waits() && !drive_->space_is_wanted()) feed(SpaceWanted{});
     space_.settle_waiting(drive_->will_free_space());
   });
 }

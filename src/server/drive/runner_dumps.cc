@@ -116,7 +116,7 @@ void Runner::Impl::dump_good(JobId id, JobInfo& job, const dump::DumpOutcome& ou
     job.reservation = job.holding_target->take_reservation();
     recorder_->record(
         journal::ImageHeld{job.image, job.file, job.stored_kib, outcome.seconds, outcome.server_crc});
-    return feed(DumpHeld{id});
+    return feed(DumpHeld{id, job.stored_kib});
   }
   WriteOutcome written;
   written.parts = job.volume_target->parts();

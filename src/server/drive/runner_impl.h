@@ -94,6 +94,7 @@ class Runner::Impl : public VolumeDesk {
     recorder_->record(journal::Note{std::move(program), severity, std::move(text)});
   }
   void estimated(HostOutcomes hosts);
+  uint64_t part_of_volume(int64_t percent) const;
   void add_planned(const plan::Plan& plan);
   void record_planned(const journal::ImageId& image, const plan::PlannedLevel& planned);
   std::vector<Job> jobs_of(const plan::Plan& plan);
