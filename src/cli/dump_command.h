@@ -12,8 +12,9 @@ struct DumpOptions {
   std::string config;
   std::vector<std::string> disks;  // [HOST [DISK…]]…; empty: all
   std::vector<std::string> overrides;
-  bool quiet = false;  // no progress, as amdump
-  bool json = false;   // the report as JSON at the end
+  bool no_volume = false;  // all stays on holding disk, as amdump's --no-taper
+  bool quiet = false;      // no progress, as amdump
+  bool json = false;       // the report as JSON at the end
 };
 
 int dump(const DumpOptions& options);

@@ -149,6 +149,8 @@ void add_dump(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   auto* command = app.add_subcommand("dump", "Back up tonight's disks (amdump)");
   add_config_argument(*command, arguments);
   command->add_option("HOST", arguments.disks, "HOST [DISK…] …: only these (match expressions)");
+  command->add_flag("--no-volume", arguments.dump.no_volume,
+                    "Write no volume: all stays on holding disk for a later run (amdump --no-taper)");
   command->add_flag("--quiet,-q", arguments.dump.quiet, "No progress");
   command->add_flag("--json", arguments.json, "Print the report as JSON at the end");
   command->footer(

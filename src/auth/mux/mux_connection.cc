@@ -143,7 +143,17 @@ void Mux::serve(Opened opened, Closed closed) {
   opened_ = std::move(opened);
   closed_ = std::move(closed);
   started_ = true;
+  // Of a connection of streams alone what was asked for is agreed on already.
+  if (end_ == End::responder && first_stream_ > 0) expect_request();
   schedule_read();
+}
+
+void Mux::expect_request() {
+  deadline_ = loop_.after(kAskWithin, [weak = weak_from_this()] {
+    if (auto self = weak.lock())
+      self->lost(
+          Error(ErrorKind::gone, fmt::format("the peer has asked for nothing in {} s", kAskWithin.count())));
+  });
 }
 
 void Mux::send_refusal(std::string_view text) {
@@ -161,6 +171,7 @@ Result<> Mux::send_packet(uint32_t handle, const wire::Packet& packet) {
   }
   if (!append_control(wire::encode_frame(handle, payload))) return std::unexpected(*failure_);
   replied_ = replied_ || packet.type == wire::PacketType::rep || packet.type == wire::PacketType::prep;
+  if (end_ == End::responder && !replied_ && packet.type == wire::PacketType::nak) expect_request();
   return {};
 }
 

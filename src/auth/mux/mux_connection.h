@@ -13,6 +13,7 @@
 // plus kMaxControlBacklog of control frames outgoing.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -31,6 +32,8 @@ inline constexpr size_t kMaxWaitingPackets = size_t{1} << 20U;
 inline constexpr size_t kMaxControlBacklog = size_t{16} << 20U;
 // Of a responder's connection until it has given a reply (a NAK is none): strangers get little of our memory.
 inline constexpr size_t kMaxFirstPacketBytes = size_t{256} << 10U;
+// A responder's peer that has asked for nothing in that time, or was refused and asks no more, is let go.
+inline constexpr std::chrono::seconds kAskWithin{30};
 inline constexpr size_t kMaxStreamsPerConnection = 64;
 inline constexpr size_t kMaxConversationsPerConnection = 64;
 inline constexpr uint32_t kFirstStreamHandle = 499999;

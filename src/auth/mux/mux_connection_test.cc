@@ -171,6 +171,30 @@ TEST(MuxConnection, APacketOfMaximalLengthIsDeliveredAndALongerOneNotSent) {
 }
 
 // Whoever can connect can make us hold what it sends; a NAK makes nobody an acquaintance.
+TEST(MuxConnection, APeerThatAsksForNothingIsLetGo) {
+  Raw raw(End::responder);
+  raw.send(packet(1, PacketType::req, "SERVICE noop\n").substr(0, 5));
+  raw.loop.advance(kAskWithin - milliseconds(1));
+  EXPECT_FALSE(raw.closed);
+  raw.loop.advance(milliseconds(2));
+  ASSERT_TRUE(raw.closed);
+  ASSERT_FALSE(*raw.closed);
+  EXPECT_EQ(raw.closed->error().what(), "the peer has asked for nothing in 30 s");
+}
+
+TEST(MuxConnection, APeerThatAskedMayWaitButOneThatWasRefusedHasToAskAgain) {
+  Raw raw(End::responder);
+  raw.send(packet(1, PacketType::req, "SERVICE noop\n"));
+  raw.loop.advance(10 * kAskWithin);
+  EXPECT_FALSE(raw.closed) << "what it asked for may take long";
+  ASSERT_EQ(raw.opened.size(), 1U);
+  ASSERT_TRUE(raw.opened[0]->send({PacketType::nak, "ERROR no\n"}));
+  raw.loop.advance(kAskWithin - milliseconds(1));
+  EXPECT_FALSE(raw.closed);
+  raw.loop.advance(milliseconds(2));
+  EXPECT_TRUE(raw.closed);
+}
+
 TEST(MuxConnection, AStrangersPacketIsHeldToLess) {
   for (const bool refused : {true, false}) {
     Raw raw(End::responder);

@@ -233,6 +233,7 @@ void Mux::packet_complete(Talk& talk) {
   auto packet = wire::decode_frame_packet(talk.assembling);
   // Its memory too: a conversation lives on, and the next packet of one is small or far.
   std::vector<std::byte>().swap(talk.assembling);
+  if (packet) deadline_.reset();
   add_arrived(talk, std::move(packet));
   const uint32_t handle = talk.handle;
   if (!std::exchange(talk.owned, true)) {
@@ -281,6 +282,7 @@ void Mux::wake_reader(Channel& channel) {
 void Mux::lost(Error error, bool proper_end) {
   if (failure_) return;
   failure_ = std::move(error);
+  deadline_.reset();
   for (auto& [handle, talk] : talks_) {
     add_arrived(*talk, std::unexpected(*failure_));
     deliver(handle);

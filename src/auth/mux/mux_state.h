@@ -107,6 +107,7 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   void add_arrived(Talk& talk, base::Result<wire::Packet> packet);
   void packet_complete(Talk& talk);
   void deliver(uint32_t handle);
+  void expect_request();
   void wake_writer(uint32_t handle);
   void lost(base::Error error, bool proper_end = false);
   void over(base::Result<> outcome);
@@ -135,7 +136,8 @@ class Mux : public MuxConnection, public std::enable_shared_from_this<Mux> {
   uint32_t first_stream_ = kFirstNonControlHandle;  // handles below are conversations
   uint32_t next_talk_ = 1;
   uint32_t next_stream_ = kFirstStreamHandle;
-  bool replied_ = false;  // a peer that was given a reply is no stranger
+  std::unique_ptr<loop::Timer> deadline_;  // while a responder's peer has to ask
+  bool replied_ = false;                   // a peer that was given a reply is no stranger
   bool started_ = false;
   bool read_scheduled_ = false;
   bool awaiting_read_ = false;

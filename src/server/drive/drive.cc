@@ -342,8 +342,8 @@ void Drive::schedule() {
       if (it.state == State::waiting) give_up(it, *cancelled_);
   } else {
     do {
-      degrade_fulls();
       write_next();
+      degrade_fulls();
       start_dumps(false);
       start_dumps(true);
     } while (end_what_cannot_start());

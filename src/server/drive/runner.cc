@@ -82,7 +82,7 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
   recorder_->watch(std::move(watcher));
   drive_.emplace(
       Limits{.in_parallel = in_parallel_,
-             .volumes = config_.first_storage().runtapes,
+             .volumes = options_.no_volume ? 0 : config_.first_storage().runtapes,
              .write_tries = kWriteTries,
              .held_threshold_kib = part_of_volume(config_.first_storage().flush_threshold_dumped),
              .scheduled_threshold_kib = part_of_volume(config_.first_storage().flush_threshold_scheduled),

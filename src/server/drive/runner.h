@@ -21,6 +21,7 @@ namespace headrace::drive {
 struct RunOptions {
   std::vector<config::DiskListEntry> disks;  // what to dump, already selected
   bool selected = false;                     // the operator named disks: nothing else is flushed
+  bool no_volume = false;                    // all stays on holding disk
 };
 
 // One disk of the run, for those who change something while it goes on. What else is known of it is in the

@@ -235,6 +235,20 @@ TEST_F(RunnerTest, WithoutAVolumeAllStaysHeld) {
   EXPECT_TRUE(labels().empty());
 }
 
+TEST_F(RunnerTest, WithoutAVolumeFullsBecomeIncrementals) {
+  globals = "dumpcycle 0 days";
+  ASSERT_EQ(run(all_good).status, 0);
+  globals = "dumpcycle 0 days\nruntapes 0\nreserve 100\ninparallel 1";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 16);
+  EXPECT_EQ(ran.dump("/d2").image.level, 0) << "under way before a volume was wanted";
+  for (const char* disk : {"/d1", "/d3"}) {
+    EXPECT_EQ(ran.dump(disk).image.level, 1) << disk;
+    EXPECT_EQ(ran.dump(disk).phase, Phase::left) << disk;
+    EXPECT_NE(ran.dump(disk).plan_reason.find("no volume"), std::string::npos) << ran.dump(disk).plan_reason;
+  }
+}
+
 TEST_F(RunnerTest, AnImageThatOutgrowsItsEstimate) {
   const auto ran = run([](FakeClient& client) {
     all_good(client);
