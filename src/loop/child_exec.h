@@ -36,6 +36,7 @@ struct ExecFailure {
 
 // How the end of a child is noticed; sigchld is for kernels without pidfd_open(2).
 enum class ReapBy { pidfd, sigchld };
-base::Result<std::unique_ptr<Process>> spawn_reaped_by(Loop& loop, const Spawn& what, ReapBy how);
+base::Result<std::unique_ptr<Process>> spawn_reaped_by(Loop& loop, const Spawn& what, ReapBy how,
+                                                       std::chrono::milliseconds patience = kExecPatience);
 
 }  // namespace headrace::loop

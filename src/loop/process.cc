@@ -1,6 +1,7 @@
 #include "loop/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,6 +67,8 @@ struct Child : std::enable_shared_from_this<Child> {
     } else {
       exit = {.signalled = false, .code = got == pid ? WEXITSTATUS(status) : kUnknownExit};
     }
+    if (exec_report) exit.never_ran = late_failure(exec_report.get());
+    exec_report.reset();
     child_signals.reset();
     patience.reset();
     watch.reset();
@@ -87,13 +90,15 @@ struct Child : std::enable_shared_from_this<Child> {
 
   Loop& loop;
   const pid_t pid;
+  Fd exec_report;  // of a child that was not waited for
+  std::move_only_function<std::string(int report)> late_failure;
   Fd pidfd;
   std::unique_ptr<Watch> watch;
   std::unique_ptr<Signals> child_signals;
   base::Duration grace{};           // before it is killed when nobody wants it any more
   std::unique_ptr<Timer> patience;  // until then
   bool reaped = false;
-  ExitStatus exit;
+  ExitStatus exit = {};
   std::move_only_function<void(ExitStatus)> on_exit;
 };
 
@@ -213,8 +218,17 @@ class Launch {
   std::vector<ChildFdPlan> plan_;
 };
 
-// Empty once the program runs.
-std::optional<ExecFailure> wait_for_exec(int report) {
+// False: nobody knows yet.
+bool is_decided(int report, std::chrono::milliseconds patience) {
+  pollfd waited{report, POLLIN, 0};
+  while (true) {
+    const int ready = poll(&waited, 1, static_cast<int>(patience.count()));
+    if (ready >= 0 || errno != EINTR) return ready != 0;
+  }
+}
+
+// Empty when the program runs.
+std::optional<ExecFailure> exec_failure(int report) {
   ExecFailure failure;
   while (true) {
     const ssize_t got = read(report, &failure, sizeof failure);
@@ -242,6 +256,7 @@ base::Error describe(const Spawn& what, const ExecFailure& failure) {
 }  // namespace
 
 std::string ExitStatus::text() const {
+  if (!never_ran.empty()) return never_ran;
   return (signalled ? "was ended by signal " : "exited with code ") + std::to_string(code);
 }
 
@@ -249,24 +264,37 @@ base::Result<std::unique_ptr<Process>> spawn(Loop& loop, const Spawn& what) {
   return spawn_reaped_by(loop, what, ReapBy::pidfd);
 }
 
-base::Result<std::unique_ptr<Process>> spawn_reaped_by(Loop& loop, const Spawn& what, ReapBy how) {
+base::Result<std::unique_ptr<Process>> spawn_reaped_by(Loop& loop, const Spawn& what, ReapBy how,
+                                                       std::chrono::milliseconds patience) {
   Launch launch(what);
   if (auto connected = launch.connect_descriptors(); !connected) {
     return std::unexpected(std::move(connected.error()));
   }
   int ends[2] = {-1, -1};
   if (pipe2(ends, O_CLOEXEC) != 0) return base::fail_errno("make a pipe for " + what.program);
-  const Fd report(ends[0]);
+  Fd report(ends[0]);
   Fd child_report(ends[1]);
   const pid_t pid = launch.fork_child(child_report.get());
   if (pid < 0) return base::fail_errno("fork for " + what.program);
   child_report.reset();
   launch.close_child_ends();
-  if (const auto failure = wait_for_exec(report.get())) {
+  const bool decided = is_decided(report.get(), patience);
+  if (const auto failure = decided ? exec_failure(report.get()) : std::nullopt) {
     waitpid(pid, nullptr, 0);  // it is exiting already
     return std::unexpected(describe(what, *failure));
   }
   auto child = std::make_shared<Child>(loop, pid);
+  if (!decided) {
+    child->exec_report = std::move(report);
+    // By then it has ended, and what it had to say is there.
+    child->late_failure = [named = Spawn{.program = what.program,
+                                         .arguments = {},
+                                         .directory = what.directory,
+                                         .user = what.user}](int late) {
+      const auto failure = exec_failure(late);
+      return failure ? describe(named, *failure).what() : std::string();
+    };
+  }
   if (auto observed = child->observe(how); !observed) {
     kill(pid, SIGKILL);
     waitpid(pid, nullptr, 0);  // just started and killed: at once

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,9 +17,10 @@ namespace headrace::loop {
 
 struct ExitStatus {
   bool signalled = false;
-  int code = 0;  // exit code, or signal number when signalled
+  int code = 0;                // exit code, or signal number when signalled
+  std::string never_ran = {};  // why the program could not be run, when that came out too late for spawn()
   bool good() const { return !signalled && code == 0; }
-  std::string text() const;  // "exited with code 2", "was ended by signal 9"
+  std::string text() const;  // "exited with code 2", "was ended by signal 9", or never_ran
 };
 
 // How a descriptor of the child is connected.
@@ -63,8 +65,10 @@ class Process {
   virtual void let_end(base::Duration grace) = 0;
 };
 
-// Returns once the program runs or could not be run; the error then names it. The child has default signal
-// actions, an empty signal mask, and stays in our process group.
+// Returns once the program runs or could not be run; the error then names it. From a slow file system that
+// may take long, and the loop does not wait for it beyond kExecPatience: then the exit status tells. The
+// child has default signal actions, an empty signal mask, and stays in our process group.
+inline constexpr std::chrono::milliseconds kExecPatience{50};
 base::Result<std::unique_ptr<Process>> spawn(Loop& loop, const Spawn& what);
 
 }  // namespace headrace::loop

@@ -113,6 +113,25 @@ TEST_P(ProcessTest, RunsAsAnotherUser) {
   EXPECT_EQ(refused.error().what(), "run /bin/sh as user 34: Operation not permitted");
 }
 
+// The loop does not wait for a slow file system. Without patience at all either may be first, the failure or
+// us.
+TEST_P(ProcessTest, AProgramThatCannotBeRunIsNamedHoweverLate) {
+  auto what = shell("");
+  what.program = "/nonexistent/program";
+  const auto process = spawn_reaped_by(*loop_, what, GetParam(), std::chrono::milliseconds(0));
+  const std::string said = process ? wait_for(**process).text() : process.error().what();
+  EXPECT_NE(said.find("run /nonexistent/program: No such file"), std::string::npos) << said;
+}
+
+TEST_P(ProcessTest, AProgramThatIsNotWaitedForRuns) {
+  auto what = shell("exit 3");
+  const auto process = spawn_reaped_by(*loop_, what, GetParam(), std::chrono::milliseconds(0));
+  ASSERT_TRUE(process);
+  const auto status = wait_for(**process);
+  EXPECT_EQ(status.code, 3);
+  EXPECT_EQ(status.text(), "exited with code 3");
+}
+
 TEST_P(ProcessTest, SendsSignals) {
   const auto process = start(shell("kill -STOP $$; exit 1"));
   process->signal(SIGTERM);

@@ -109,6 +109,7 @@ void Drive::take(const Flush& input) {
     it->second.job.id = id;
     it->second.state = State::held;
     it->second.held_kib = i < input.stored_kib.size() ? input.stored_kib[i] : 1;
+    it->second.run = i < input.runs.size() ? input.runs[i] : 0;
     images_.push_back(id);
   }
 }
@@ -180,6 +181,7 @@ void Drive::take(const DumpFailed& input) {
 void Drive::take(const ImageWritten& input) {
   auto& it = job_in(input.id, State::writing);
   writer_.reset();
+  on_volume_kib_ += it.held_kib;
   space_wanted_ = false;
   end(it);
 }
@@ -198,6 +200,7 @@ void Drive::take(const ImageFailed& input) {
 void Drive::take(const VolumeReady&) {
   HEADRACE_CHECK(volume_ == Volume::loading);
   volume_ = Volume::ready;
+  on_volume_kib_ = 0;
 }
 
 void Drive::take(const NoVolume& input) {
@@ -388,6 +391,53 @@ bool Drive::worth_a_volume() const {
   return held > limits_.held_threshold_kib && scheduled > limits_.scheduled_threshold_kib;
 }
 
+// What is left on the present volume, or on all that may still be used.
+uint64_t Drive::room_kib(bool of_all) const {
+  if (limits_.volume_kib == 0) return UINT64_MAX;
+  const uint64_t here = limits_.volume_kib - std::min(limits_.volume_kib, on_volume_kib_);
+  const int64_t more = of_all ? std::max<int64_t>(limits_.volumes - loads_, 0) : 0;
+  return here + static_cast<uint64_t>(more) * limits_.volume_kib;
+}
+
+// Among the images of the oldest run that has any, by taperalgo; when none fits, the smallest.
+std::vector<JobId>::iterator Drive::next_image() {
+  using Algorithm = config::TaperAlgorithm;
+  const auto algorithm = limits_.algorithm;
+  const bool fitting = algorithm == Algorithm::firstfit || algorithm == Algorithm::largestfit ||
+                       algorithm == Algorithm::smallestfit || algorithm == Algorithm::lastfit;
+  const auto size = [this](JobId id) { return jobs_.at(id).held_kib; };
+  const size_t oldest =
+      jobs_.at(*std::ranges::min_element(images_, {}, [this](JobId id) { return jobs_.at(id).run; })).run;
+  auto best = images_.end();
+  auto smallest = images_.end();
+  for (auto image = images_.begin(); image != images_.end(); ++image) {
+    const auto& it = jobs_.at(*image);
+    if (it.run != oldest) continue;
+    if (smallest == images_.end() || it.held_kib < size(*smallest)) smallest = image;
+    if (fitting && it.held_kib > room_kib(it.job.splits)) continue;
+    bool better = best == images_.end();
+    switch (algorithm) {
+      case Algorithm::first:
+      case Algorithm::firstfit:
+        break;
+      case Algorithm::largest:
+      case Algorithm::largestfit:
+        better = better || it.held_kib > size(*best);
+        break;
+      case Algorithm::smallest:
+      case Algorithm::smallestfit:
+        better = better || it.held_kib < size(*best);
+        break;
+      case Algorithm::last:
+      case Algorithm::lastfit:
+        better = true;
+        break;
+    }
+    if (better) best = image;
+  }
+  return best != images_.end() ? best : smallest;
+}
+
 void Drive::write_next() {
   if (images_.empty()) return;
   if (!worth_a_volume()) {
@@ -400,8 +450,9 @@ void Drive::write_next() {
     return;
   }
   if (!writer_ && obtain_volume()) {
-    const JobId id = images_.front();
-    images_.erase(images_.begin());
+    const auto next = next_image();
+    const JobId id = *next;
+    images_.erase(next);
     auto& it = jobs_.at(id);
     it.state = State::writing;
     it.waits.reset();

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "config/dumptype.h"
+#include "config/server_config.h"
 #include "flow/verdict.h"
 #include "journal/event.h"
 
@@ -48,6 +49,9 @@ struct Limits {
   uint64_t held_threshold_kib = 0;
   uint64_t scheduled_threshold_kib = 0;
   uint64_t flush_kib = 0;
+  // Which held image of the oldest run is written next, and what a volume takes; 0: not known, all fit.
+  config::TaperAlgorithm algorithm = config::TaperAlgorithm::first;
+  uint64_t volume_kib = 0;
   // What of all holding disk is kept for incrementals when there is no volume (reserve).
   int64_t reserve_percent = 0;
   // What each dumper prefers among the dumps that may start on holding disk (dumporder): s, t, b smallest
@@ -86,6 +90,7 @@ struct Job {
   };
   std::optional<Incremental> degraded = {};
   std::string not_degraded = {};
+  bool splits = true;  // its image may go on on the next volume
 };
 // What Amanda expects of a dump that has no history.
 inline constexpr uint64_t kUnknownKps = 1024;
@@ -97,6 +102,7 @@ inline constexpr uint64_t kUnknownKps = 1024;
 struct Flush {
   std::vector<JobId> images;
   std::vector<uint64_t> stored_kib = {};  // of each; missing: 1
+  std::vector<size_t> runs = {};          // which earlier run each is of, rising with time; missing: one
 };
 // Tonight's dumps in order of preference. Once; nothing is added later. Not needed after Cancel.
 struct Schedule {
@@ -266,6 +272,7 @@ class Drive {
  private:
   enum class State { waiting, dumping, held, writing, ended };
   enum class Volume { none, loading, ready, gone };
+  static constexpr size_t kTonight = SIZE_MAX;
   struct JobState {
     Job job;
     State state = State::waiting;
@@ -279,6 +286,7 @@ class Drive {
     std::optional<Wait> waits = {};           // as last told
     std::string failure = {};
     uint64_t held_kib = 0;
+    size_t run = kTonight;  // which run its image is of
   };
 
   void take(const Flush& input);
@@ -303,6 +311,8 @@ class Drive {
   void schedule();
   void write_next();
   bool worth_a_volume() const;
+  std::vector<JobId>::iterator next_image();
+  uint64_t room_kib(bool of_all) const;
   bool nothing_comes() const;
   bool wants_volume_now() const;
   void start_dumps(bool retries);
@@ -346,6 +356,7 @@ class Drive {
   std::optional<std::string> cancelled_;
   Volume volume_ = Volume::none;
   int loads_ = 0;
+  uint64_t on_volume_kib_ = 0;   // written to the present one
   std::optional<JobId> writer_;  // what is being written: a held image or a direct dump
   std::string gone_reason_;
   HoldingView holding_;

@@ -151,6 +151,31 @@ TEST(Drive, thresholds_do_not_keep_a_dump_waiting_for_room) {
   EXPECT_FALSE(running.drive.space_is_wanted());
 }
 
+TEST(Drive, taperalgo_chooses_among_the_images_of_the_oldest_run) {
+  using Algorithm = config::TaperAlgorithm;
+  const auto order = [](Algorithm algorithm, uint64_t volume_kib = 0, int64_t volumes = 1) {
+    Night night({.in_parallel = 1, .volumes = volumes, .algorithm = algorithm, .volume_kib = volume_kib});
+    // 5 is of an older run; the others, of the next one, have 30, 10, 40 and 20 KiB.
+    night.on(Flush{{1, 2, 3, 5, 4}, {30, 10, 40, 7, 20}, {1, 1, 1, 0, 1}});
+    std::string ids;
+    auto said = night.on(VolumeReady{});
+    while (said.size() == 1 && said[0].starts_with("write ")) {
+      ids += said[0].back();
+      said = night.on(ImageWritten{static_cast<JobId>(said[0].back() - '0')});
+    }
+    return ids;
+  };
+  EXPECT_EQ(order(Algorithm::first), "51234");
+  EXPECT_EQ(order(Algorithm::last), "54321");
+  EXPECT_EQ(order(Algorithm::largest), "53142");
+  EXPECT_EQ(order(Algorithm::smallest), "52413");
+  EXPECT_EQ(order(Algorithm::largestfit), "53142") << "of a volume nothing is known";
+  EXPECT_EQ(order(Algorithm::largestfit, 40), "51243") << "33 KiB are left, then 3, and nothing fits";
+  EXPECT_EQ(order(Algorithm::firstfit, 27, 1), "52413")
+      << "20 are left, then 10; what does not fit comes last";
+  EXPECT_EQ(order(Algorithm::lastfit, 50, 1), "54213");
+}
+
 TEST(Drive, a_volume_that_is_begun_is_written_on) {
   Night night({.in_parallel = 1, .volumes = 1, .held_threshold_kib = 50});
   night.on(Schedule{{job(1), job(2), job(3)}});
@@ -661,6 +686,8 @@ class AnyNight {
                .held_threshold_kib = one_in(2) ? pick(900) : 0,
                .scheduled_threshold_kib = one_in(2) ? pick(2000) : 0,
                .flush_kib = one_in(3) ? pick(900) : 0,
+               .algorithm = static_cast<config::TaperAlgorithm>(pick(8)),
+               .volume_kib = one_in(2) ? pick(900) : 0,
                .reserve_percent = pick(3) * 50,
                .dump_order = one_in(2) ? "sTB" : ""};
     return limits_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/quote.h"
 #include "server/drive/leftovers.h"
@@ -87,6 +88,8 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
              .held_threshold_kib = part_of_volume(config_.first_storage().flush_threshold_dumped),
              .scheduled_threshold_kib = part_of_volume(config_.first_storage().flush_threshold_scheduled),
              .flush_kib = part_of_volume(config_.first_storage().taperflush),
+             .algorithm = config_.first_storage().taperalgo,
+             .volume_kib = part_of_volume(100),
              .reserve_percent = config_.globals.reserve_percent,
              .dump_order = config_.globals.dumporder,
              .interface_kps = interface_kps_});
@@ -96,7 +99,13 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
   }
   if (!flushes_.empty()) {
     Flush flush{flushes_};
-    for (const JobId id : flushes_) flush.stored_kib.push_back(jobs_.at(id).stored_kib);
+    std::set<std::string> runs;
+    for (const JobId id : flushes_) runs.insert(jobs_.at(id).image.timestamp);
+    for (const JobId id : flushes_) {
+      const JobInfo& job = jobs_.at(id);
+      flush.stored_kib.push_back(job.stored_kib);
+      flush.runs.push_back(static_cast<size_t>(std::distance(runs.begin(), runs.find(job.image.timestamp))));
+    }
     feed(flush);
   }
   sample_progress();
@@ -174,6 +183,7 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
     job.interface = info.disk->interface_name;
     job.est_kps = planned.as.kps;
     job.priority = type.priority;
+    job.splits = night_->inputs.dles[planned.dle].splits;
     job.full = planned.as.level == 0;
     if (planned.degraded) job.degraded = {planned.degraded->stored_kib, planned.degraded->kps};
     job.not_degraded = planned.not_degraded;
