@@ -14,7 +14,7 @@ fairness    Jain's index over the bytes of each stream in that time: 1 when all 
 answer      a noop over a connection of its own, asked meanwhile.
 
 With 512 dumps bsdtcp needs 512 reserved ports at the receivers' end: they use all below 1024.
-Needs root and 6 GB of memory.
+Needs root and 12 GB of memory.
 """
 import argparse
 import os
@@ -91,7 +91,7 @@ def main():
     parser.add_argument("--auth", default="bsdtcp")
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--settle", type=float, default=0.7)
-    parser.add_argument("--file-mb", type=int, default=4000)
+    parser.add_argument("--file-mb", type=int, default=9000)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     arguments.numbers = list(map(int, arguments.streams.split(",")))

@@ -117,12 +117,13 @@ class Rig(labs.Lab):
         for disk in DISKS:
             folder = self.path(f"tree/disk{disk}")
             os.makedirs(folder)
-            if disk > 1:
-                sh(f"mount --bind {self.path('tree/disk1')} {folder}")
-            else:
-                for number in range(TREE_MB // 10):
-                    with open(f"{folder}/file{number}", "wb") as file:
-                        file.write(os.urandom(10_000_000))
+            for number in range(TREE_MB // 10):
+                # Links, not mounts: of a directory that is mounted twice the real client names either.
+                if disk > 1:
+                    os.link(self.path(f"tree/disk1/file{number}"), f"{folder}/file{number}")
+                    continue
+                with open(f"{folder}/file{number}", "wb") as file:
+                    file.write(os.urandom(10_000_000))
             self.add_disk(f"/disk{disk}", folder, f"lab{disk}")
         self.up()
         self.network()
@@ -242,11 +243,13 @@ def make_run(number, only=None):
         if not direct:
             run["client"] = "headrace"
     elif kind == "throttled":
+        # A source that lets the dump last until it is throttled, and is faster than what it is throttled to.
+        held = {"truth": "throttled", "mode": "bucket 40e6 1 0"}
         if rng.random() < 0.5:
-            run["disks"] = [{"truth": "throttled", "how": "headrace pause", "control": "pause"}]
+            run["disks"] = [{**held, "how": "headrace pause", "control": "pause"}]
         else:
             rate = log_uniform(rng, 1e6, 20e6)
-            run["disks"] = [{"truth": "throttled", "how": f"headrace limit --rate, {rate / 1e6:.1f} MB/s", "control": f"limit {rate:.0f}"}]
+            run["disks"] = [{**held, "how": f"headrace limit --rate, {rate / 1e6:.1f} MB/s", "control": f"limit {rate / 1024:.0f}"}]
     elif kind == "scheduled":
         run.update(rng.choice([{"maxdumps": 1}, {"inparallel": 1}]))
         # Which of them begins is the server's choice; the others wait for it.
@@ -374,6 +377,9 @@ def play(rig, run):
         name = f"/disk{number}"
         if run["kind"] == "scheduled" and not begun(events, name, None):
             disk = {"truth": "scheduled", "how": "maxdumps 1" if run["maxdumps"] == 1 else "inparallel 1"}
+        if run["disks"][0].get("phase") != "write" and any(event["type"] == "dump-finished" and event["disk"] == name for event in events):
+            print(f"run {run['number']}, {name}: over before it was looked at ({disk['how']})", flush=True)
+            continue
         said = [event for event in events if event["type"] == "verdict" and event["disk"] == name]
         last = said[-1] if said else {"verdict": "(nothing)", "confidence": 0, "evidence": "", "rate": 0}
         trials.append({"run": run["number"], "kind": run["kind"], "client": run["client"], "truth": disk["truth"], "how": disk["how"],

@@ -13,7 +13,7 @@ from phases import Asking
 
 # How many dumps, and the folders and the bytes in each of their tree: large enough to last, and with so many names
 # beside the data that an unread INDEX is full in a second at the rate that a dump has among so many.
-CASES = {3: (600, 2_000_000), 10: (350, 600_000), 50: (120, 100_000)}
+CASES = {3: (600, 2_000_000), 10: (350, 600_000), 50: (400, 100_000)}
 BEFORE_SECONDS, STANDING_SECONDS = 1.5, 2.5
 
 
