@@ -50,13 +50,13 @@ class Night:
         self.client = None
         self.hosts = {}
 
-    def disk(self, name, megabytes=2, files=3, host=CLIENT):
+    def disk(self, name, megabytes=2, files=3, host=CLIENT, lines=""):
         """A disk `name` with its tree at disks/NAME, bytes that do not compress."""
         root = self.lab.path("disks", name)
         os.makedirs(root)
         for number in range(files):
             tree.write(f"{root}/file {number}", tree.pattern(megabytes * 1024 * 1024 // files, number + hash_of(name)))
-        self.lab.add_disk(f"/{name}", root, host=host)
+        self.lab.add_disk(f"/{name}", root, lines, host=host)
         self.hosts[name] = host
         return root
 
@@ -408,11 +408,11 @@ def volume_full_goes_on_with_the_next(night):
     night.lab.run(["amcheckdump", CONF], user="backup", stdin=b"\n" * 20)
 
 
-@scenario(length_mb=20, part_mb=4, slots=6, global_lines="runtapes 1\nautoflush yes")
+@scenario(length_mb=20, part_mb=4, slots=6, maxdumps=1, global_lines="runtapes 1\nautoflush yes")
 def volumes_used_up(night):
     """No further volume tonight: the dump waits on the holding disk, restorable, and is written by the next run."""
-    night.disk("short", 4)
-    night.disk("long", 30)
+    night.disk("short", 4, lines="priority high")
+    night.disk("long", 18)  # fits a volume, but not beside the other
     night.up()
     status = night.dump()
     expect(status & VOLUME, f"exit status {status}\n{night.report()}")

@@ -74,12 +74,16 @@ inline void spill(const std::filesystem::path& path, std::string_view text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-// Names of everything below a directory, sorted, relative.
+// Names of everything below a directory, sorted, relative; with "…" when a worker changed it meanwhile.
 inline std::vector<std::string> tree(const std::filesystem::path& root) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
-    if (!entry.is_directory()) names.push_back(entry.path().lexically_relative(root).native());
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator entry(root, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code gone;
+    if (!entry->is_directory(gone)) names.push_back(entry->path().lexically_relative(root).native());
   }
+  if (error) names.emplace_back("…");
   std::ranges::sort(names);
   return names;
 }
