@@ -95,6 +95,7 @@ Reason reason_of_full(const PlanDle& dle, int64_t due_in) {
   if (dle.force_full) return {.why = Why::full_forced};
   if (record_of(dle, 0) == nullptr) return {.why = Why::first_full};
   if (!restorable(dle, 0)) return {.why = Why::full_lost};
+  if (dle.force_no_bump && dle.last_level == 0) return {.why = Why::no_bump_forced};
   return {.why = Why::full_due, .days = -due_in};
 }
 
@@ -105,7 +106,9 @@ Decision decide_standard(const PlanDle& dle, const std::string& timestamp) {
   const bool base_is_there = restorable(dle, 0);
   if (!base_is_there && decision.due_in > 0) decision.due_in = 0;
   if (dle.force_full) decision.due_in = -dle.dumpcycle_days;
-  decision.full = dle.force_full || decision.due_in <= 0;
+  // After a full, the same level again is another one.
+  const bool full_again = dle.force_no_bump && dle.last_level == 0;
+  decision.full = dle.force_full || full_again || decision.due_in <= 0;
   if (decision.full && dle.skip_full && !dle.force_full) return not_dumped(Fate::skip, 0, "skip-full");
   if (!decision.full && dle.skip_incr && !dle.force_level_1)
     return not_dumped(Fate::skip, std::max(dle.last_level, 1), "skip-incr");
@@ -118,7 +121,7 @@ Decision decide_standard(const PlanDle& dle, const std::string& timestamp) {
   if (decision.full || !wished) decision.ask_levels.push_back(0);
   decision.reason = decision.full ? reason_of_full(dle, decision.due_in)
                                   : Reason{.why = Why::incremental, .days = decision.due_in};
-  if (base_is_there && !dle.force_full) add_incrementals(dle, decision, 0);
+  if (base_is_there && !dle.force_full && !full_again) add_incrementals(dle, decision, 0);
   return decision;
 }
 
