@@ -256,7 +256,7 @@ class Tool {
   loop::Loop& loop_;
   const Options options_;
   base::Instant began_;
-  auth::Connector connector_;
+  auth::NetConnector connector_;
   std::vector<std::unique_ptr<RemoteDump>> dumps_;
   std::vector<std::unique_ptr<Ping>> pings_;
   std::vector<std::unique_ptr<loop::Timer>> timers_;

@@ -46,7 +46,7 @@ class AuthTest : public ::testing::Test {
 
   std::unique_ptr<loop::Loop> loop_ = loop::make_loop(1);
   std::unique_ptr<loop::Timer> deadline_ = loop::end_test_after_deadline(*loop_);
-  Connector connector_{*loop_};
+  NetConnector connector_{*loop_};
   std::filesystem::path folder_;
 };
 

@@ -36,10 +36,10 @@ class Refusal : public loop::Operation {
 
 }  // namespace
 
-Connector::Connector(loop::Loop& loop) : loop_(loop), sockets_(std::make_unique<InitiatorSockets>()) {}
-Connector::~Connector() = default;
+NetConnector::NetConnector(loop::Loop& loop) : loop_(loop), sockets_(std::make_unique<InitiatorSockets>()) {}
+NetConnector::~NetConnector() = default;
 
-std::unique_ptr<loop::Operation> Connector::connect(Peer peer, PathReady ready) {
+std::unique_ptr<loop::Operation> NetConnector::connect(Peer peer, PathReady ready) {
   std::ranges::transform(peer.auth, peer.auth.begin(), [](unsigned char c) { return std::tolower(c); });
   if (peer.auth == "bsdtcp") return connect_bsdtcp(loop_, std::move(peer), std::move(ready));
   if (peer.auth == "bsd" || peer.auth == "bsdudp") {

@@ -33,18 +33,28 @@ struct Peer {
 
 using PathReady = std::move_only_function<void(base::Result<std::unique_ptr<Path>>)>;
 
-class InitiatorSockets;
-
 class Connector {
  public:
-  // Borrows the loop. Paths may outlive it.
-  explicit Connector(loop::Loop& loop);
-  ~Connector();
+  Connector() = default;
+  virtual ~Connector() = default;
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 
   // Destroying the operation cancels. An unknown auth gives `unsupported` and names those that are known.
-  [[nodiscard]] std::unique_ptr<loop::Operation> connect(Peer peer, PathReady ready);
+  // Paths may outlive the connector.
+  [[nodiscard]] virtual std::unique_ptr<loop::Operation> connect(Peer peer, PathReady ready) = 0;
+};
+
+class InitiatorSockets;
+
+// By the machine's network, or to programs on this machine, as the auth says.
+class NetConnector : public Connector {
+ public:
+  // Borrows the loop.
+  explicit NetConnector(loop::Loop& loop);
+  ~NetConnector() override;
+
+  [[nodiscard]] std::unique_ptr<loop::Operation> connect(Peer peer, PathReady ready) override;
 
  private:
   loop::Loop& loop_;

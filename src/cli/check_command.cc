@@ -152,7 +152,7 @@ void check_server(const ServerContext& context, const std::vector<config::DiskLi
 void check_clients(const ServerContext& context, std::vector<config::DiskListEntry> disks, bool verbose,
                    Findings& findings) {
   auto loop = loop::make_loop(kWorkers);
-  auth::Connector connector(*loop);
+  auth::NetConnector connector(*loop);
   dump::HostChecks checks(*loop, connector, context.config, std::move(disks));
   std::vector<dump::HostCheckResult> results;
   checks.start([&](std::vector<dump::HostCheckResult> all) {

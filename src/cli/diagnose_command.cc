@@ -229,7 +229,7 @@ int diagnose_disks(const ServerContext& context, const DiagnoseOptions& options)
   if (disks->size() > kMostSubjects)
     return complain(fmt::format("{} disks are named; at most {} are measured", disks->size(), kMostSubjects));
   auto loop = loop::make_loop(kWorkers);
-  auth::Connector connector(*loop);
+  auth::NetConnector connector(*loop);
   const std::string timestamp = base::timestamp14(loop->clock().wall_seconds());
   const auto sizes = known_sizes(context, *disks, timestamp);
   const auto until = until_of(options.until);

@@ -30,7 +30,8 @@ int dump(const DumpOptions& options) {
   if (!disks) return kExitUsage;
 
   auto loop = loop::make_loop(kWorkers);
-  drive::Runner runner(*loop, context->config,
+  auth::NetConnector connector(*loop);
+  drive::Runner runner(*loop, connector, context->config,
                        {std::move(*disks), !options.disks.empty(), options.no_volume});
   if (auto begun = runner.begin(); !begun) {
     fmt::print(stderr, "headrace: {}\n", begun.error().what());

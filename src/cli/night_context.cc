@@ -24,7 +24,7 @@ bool is_timestamp(const std::string& text) {
 // False: interrupted.
 bool ask_clients(const ServerContext& context, const drive::Night& night, drive::Answers& answers) {
   auto loop = loop::make_loop(kWorkers);
-  auth::Connector connector(*loop);
+  auth::NetConnector connector(*loop);
   auto wishes = drive::wishes_of(night);
   size_t left = 0;
   for (const auto& wish : wishes) left += wish.levels.size();

@@ -138,7 +138,7 @@ TEST_P(StreamsTest, BothEndsSpeakFromTheFirstPacketToTheLastByte) {
       },
       nullptr);
 
-  Connector connector(*loop_);
+  NetConnector connector(*loop_);
   std::unique_ptr<Path> path;
   Peer peer{.host = "127.0.0.1", .auth = GetParam(), .port = client->local().port()};
   peer.udp_ports = range();

@@ -137,7 +137,8 @@ class NightBench : public ::testing::Test {
       client_port = client.port();
       if (set_up) set_up(client);
       const auto config = configuration();
-      Runner runner(*loop, config, {entries(config), selected});
+      auth::NetConnector connector(*loop);
+      Runner runner(*loop, connector, config, {entries(config), selected});
       const auto begun = runner.begin();
       EXPECT_TRUE(begun) << begun.error().what();
       if (!begun) return ran;

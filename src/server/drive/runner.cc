@@ -319,8 +319,9 @@ void Runner::Impl::finish() {
   });
 }
 
-Runner::Runner(loop::Loop& loop, const config::ServerConfig& config, RunOptions options)
-    : impl_(std::make_unique<Impl>(loop, config, std::move(options))) {}
+Runner::Runner(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config,
+               RunOptions options)
+    : impl_(std::make_unique<Impl>(loop, connector, config, std::move(options))) {}
 Runner::~Runner() = default;
 Result<> Runner::begin() { return impl_->begin(); }
 void Runner::start(std::move_only_function<void(const journal::Body&)> watcher,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "auth/connect.h"
 #include "base/error.h"
 #include "config/disklist.h"
 #include "config/server_config.h"
@@ -61,8 +62,9 @@ struct LimitChange {
 
 class Runner {
  public:
-  // Borrows loop and config.
-  Runner(loop::Loop& loop, const config::ServerConfig& config, RunOptions options);
+  // Borrows all but the options.
+  Runner(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config,
+         RunOptions options);
   ~Runner();
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;

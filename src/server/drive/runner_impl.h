@@ -65,9 +65,9 @@ struct JobInfo {
 
 class Runner::Impl : public VolumeDesk {
  public:
-  Impl(loop::Loop& loop, const config::ServerConfig& config, RunOptions options)
+  Impl(loop::Loop& loop, auth::Connector& connector, const config::ServerConfig& config, RunOptions options)
       : loop_(loop),
-        connector_(loop),
+        connector_(connector),
         config_(config),
         options_(std::move(options)),
         space_(config.holding_disks) {}
@@ -140,7 +140,7 @@ class Runner::Impl : public VolumeDesk {
   void finish();
 
   loop::Loop& loop_;
-  auth::Connector connector_;
+  auth::Connector& connector_;
   const config::ServerConfig& config_;
   RunOptions options_;
   HoldingSpace space_;

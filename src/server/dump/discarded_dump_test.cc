@@ -52,7 +52,7 @@ class DiscardedDumpTest : public ::testing::Test {
 
   std::unique_ptr<loop::Loop> loop = loop::make_loop(2);
   FakeClient client{*loop};
-  auth::Connector connector{*loop};
+  auth::NetConnector connector{*loop};
   DumpRequest request;
   std::optional<wire::MeterLine> meters;
 };

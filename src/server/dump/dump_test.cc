@@ -142,7 +142,7 @@ class DumpTest : public ::testing::Test {
   }
 
   std::unique_ptr<loop::Loop> loop = loop::make_loop(3);
-  auth::Connector connector{*loop};
+  auth::NetConnector connector{*loop};
   std::unique_ptr<loop::Timer> deadline = loop::end_test_after_deadline(*loop);
   FakeClient client{*loop};
   MemoryTarget target{*loop};
