@@ -3,51 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "auth/mux/copying_transport.h"
 #include "auth/mux/mux_connection.h"
 
 namespace headrace::auth {
-
-// What a socket is to its user: copies what it is offered at once, so the memory may be another one the next
-// time. Simulated streams by themselves hold their users to the stricter contract of files.
-class CopyingTransport : public loop::Duplex {
- public:
-  explicit CopyingTransport(std::unique_ptr<loop::Duplex> inner) : inner_(std::move(inner)) {}
-
-  loop::IoResult read(base::MutableBytes into) override {
-    const auto result = inner_->read(base::MutableBytes(in_).first(std::min(into.size(), in_.size())));
-    if (result.bytes > 0) std::memcpy(into.data(), in_.data(), result.bytes);
-    return result;
-  }
-  void await_readable(loop::Ready ready) override { inner_->await_readable(std::move(ready)); }
-  void close_read() override { inner_->close_read(); }
-  loop::IoResult write(std::span<const iovec> pieces) override {
-    size_t size = 0;
-    for (const iovec& piece : pieces) {
-      const size_t some = std::min(piece.iov_len, out_.size() - size);
-      std::memcpy(out_.data() + size, piece.iov_base, some);
-      size += some;
-    }
-    const iovec all{out_.data(), size};
-    return inner_->write({&all, 1});
-  }
-  void await_writable(loop::Ready ready) override { inner_->await_writable(std::move(ready)); }
-  void finish(std::move_only_function<void(base::Result<>)> done) override {
-    inner_->finish(std::move(done));
-  }
-  void abandon() override { inner_->abandon(); }
-  base::Error error() const override { return inner_->error(); }
-
- private:
-  std::unique_ptr<loop::Duplex> inner_;
-  std::vector<std::byte> in_ = std::vector<std::byte>(65536);
-  std::vector<std::byte> out_ = std::vector<std::byte>(300000);
-};
 
 // A conversation over frames answers at once.
 inline base::Result<uint32_t> offer_stream(Conversation& conversation) {

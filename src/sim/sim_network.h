@@ -1,0 +1,57 @@
+// The network of a simulated site: reaches machines by name, over framed connections in memory with the real
+// protocol on them, and does to them what networks do. Loop thread; the loop outlives it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "auth/connect.h"
+#include "auth/mux/mux_connection.h"
+#include "sim/random.h"
+#include "sim/sim_loop.h"
+#include "sim/sim_stream.h"
+
+namespace headrace::sim {
+
+// The way to one machine.
+struct SimWay {
+  uint64_t bytes_per_second = 0;  // of each connection, from the machine; 0: no limit
+  base::Duration latency = std::chrono::milliseconds(1);
+  bool down = false;            // nobody answers: what connects fails after its tries
+  unsigned cut_one_in = 0;      // so many connections are reset somewhere on their way; 0: never
+  unsigned silence_one_in = 0;  // … or fall silent for good
+  uint64_t cut_within_bytes = 100'000;
+};
+
+class SimNetwork : public auth::Connector {
+ public:
+  // Gets the machine's end of each connection.
+  using Accept = std::function<void(std::shared_ptr<auth::MuxConnection>)>;
+
+  SimNetwork(SimLoop& loop, uint64_t seed) : loop_(loop), random_(seed) {}
+
+  void add(const std::string& host, SimWay way, Accept accept) { hosts_[host] = {way, std::move(accept)}; }
+  // Connections reset or silenced so far.
+  uint64_t faults() const { return faults_; }
+
+  // Any auth; all are framed connections here. An unknown host is `gone`, as one that is down.
+  [[nodiscard]] std::unique_ptr<loop::Operation> connect(auth::Peer peer, auth::PathReady ready) override;
+
+ private:
+  struct Host {
+    SimWay way;
+    Accept accept;
+  };
+  void connected(const std::string& name, auth::PathReady ready);
+
+  SimLoop& loop_;
+  Random random_;
+  std::map<std::string, Host> hosts_;
+  uint64_t faults_ = 0;
+};
+
+}  // namespace headrace::sim
