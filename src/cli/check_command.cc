@@ -66,7 +66,8 @@ class Findings {
 void check_holding(const config::ServerConfig& config, Findings& findings) {
   if (config.holding_disks.empty()) {
     findings.add(Kind::note, "server",
-                 "no holding disk is used: dumps go straight to the volume, one at a time");
+                 "no holding disk is used: dumps go straight to volumes, one at a time to each "
+                 "(taper-parallel-write)");
   }
   for (const auto& disk : config.holding_disks) {
     const auto free_kib = hold::statvfs_free_kib(disk.directory);

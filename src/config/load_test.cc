@@ -410,14 +410,14 @@ TEST(BlockNames, OfEachType) {
 
 TEST(NotHonoured, NamesEachOnceWhereItIsWritten) {
   const auto loaded = load(
-      "taper-parallel-write 1\ntaper-parallel-write 2\ncolumnspec \"\"\n"
+      "eject-volume no\neject-volume yes\ncolumnspec \"\"\n"
       "define dumptype a {\n kencrypt\n comment \"x\"\n}\ndefine dumptype b {\n a\n}");
   ASSERT_TRUE(loaded.ok());
   std::vector<std::string> said;
   for (const NotHonoured& one : not_honoured(*loaded))
     said.push_back(one.where.text() + " " + one.parameter + " " + one.value);
   EXPECT_THAT(said,
-              ElementsAre("amanda.conf:2 taper-parallel-write 2", "amanda.conf:5 dumptype:a:kencrypt yes"));
+              ElementsAre("amanda.conf:2 eject-volume yes", "amanda.conf:5 dumptype:a:kencrypt yes"));
 }
 
 TEST(OptionTable, EveryDefaultIsAValueOfItsType) {

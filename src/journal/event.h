@@ -249,6 +249,7 @@ struct VolumeStarted {
 struct ImageWriteStarted {
   ImageId image;
   std::string storage, pool;
+  std::string label = {};  // of the volume it begins on; empty in old journals
   bool operator==(const ImageWriteStarted&) const = default;
 };
 

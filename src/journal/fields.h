@@ -275,6 +275,7 @@ void fields(V& v, E& e) {
   image_fields(v, e.image);
   v("storage", e.storage);
   v("pool", e.pool);
+  v("label", e.label);
 }
 template <class V, Is<PartWritten> E>
 void fields(V& v, E& e) {

@@ -40,7 +40,7 @@ std::vector<Body> one_of_each() {
       DumpGivenUp{kImage, "no room"},
       ImageHeld{kImage, "/hold/x", 1470, 1.25, {5, 6}},
       VolumeStarted{"T1-001", "3", 1, "t1", "pool", "20261123005515", 4096},
-      ImageWriteStarted{kImage, "t1", "pool"},
+      ImageWriteStarted{kImage, "t1", "pool", "V-001"},
       PartWritten{kImage, "t1", "pool", "T1-001", 3, 1, -1, 1U << 20U, 0.5, 2940},
       PartFailed{kImage, "t1", "pool", "T1-001", 4, 2, 512, 0.1, "no space on volume"},
       ImageWritten{kImage, "t1", "pool", 3, 3010560, 0.75, 2940, {1, 2}, {3, 4}, {5, 6}},

@@ -233,7 +233,7 @@ struct Applier {
   }
   void operator()(const ImageWriteStarted& e) {
     auto& it = dump(e.image);
-    it.writing = {.storage = e.storage, .pool = e.pool, .started_us = now_us};
+    it.writing = {.storage = e.storage, .pool = e.pool, .begun_on = e.label, .started_us = now_us};
     it.moved_us = now_us;
     if (it.phase != Phase::dumping) move_to(it, Phase::writing);
   }

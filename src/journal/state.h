@@ -40,6 +40,7 @@ struct Attempt {
 struct WritingState {
   std::string storage = {}, pool = {};
   std::vector<std::string> labels = {};  // volumes with parts of it, in order
+  std::string begun_on = {};             // the volume it began on
   int64_t started_us = 0;
   int parts = 0;
   uint64_t bytes = 0;    // in whole parts so far; of the image when it is written

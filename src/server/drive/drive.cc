@@ -48,9 +48,11 @@ std::vector<Command> Drive::on(const Input& input, const HoldingView& holding) {
 }
 
 bool Drive::will_free_space() const {
-  const bool writes_image = writer_ && jobs_.at(*writer_).state == State::writing;
+  const bool writes_image = std::ranges::any_of(writers_.all(), [this](const Writers::Writer& it) {
+    return it.job && jobs_.at(*it.job).state == State::writing;
+  });
   // Thresholds do not hold images back while space is wanted.
-  return writes_image || (!images_.empty() && volume_ != Volume::gone);
+  return writes_image || (!images_.empty() && !gone_);
 }
 
 // --- inputs
@@ -93,10 +95,7 @@ void Drive::take(const Released& input) {
   found->second.job.postponed = false;
 }
 
-void Drive::stop_dumping(JobState& it) {
-  std::erase(dumping_, it.job.id);
-  if (writer_ == it.job.id) writer_.reset();
-}
+void Drive::stop_dumping(JobState& it) { std::erase(dumping_, it.job.id); }
 
 void Drive::take(const HoldingRefused& input) {
   auto& it = job_in(input.id, State::dumping);
@@ -119,6 +118,7 @@ void Drive::take(const DumpWritten& input) {
   auto& it = job_in(input.id, State::dumping);
   HEADRACE_CHECK(it.to == Destination::volume);
   stop_dumping(it);
+  stop_writing(it.job.id, true, false, {});
   end(it);
 }
 
@@ -127,7 +127,7 @@ void Drive::take(const DumpFailed& input) {
   stop_dumping(it);
   it.state = State::waiting;
   it.failure = input.message;
-  if (input.volume_lost) lose_volume(input.message);
+  stop_writing(it.job.id, false, input.volume_lost, input.message);
   if (cancelled_) return give_up(it, it.failure);
   if (input.kind == DumpFailed::Kind::postpone && it.postponements < kMostPostponements) {
     ++it.postponements;
@@ -142,38 +142,38 @@ void Drive::take(const DumpFailed& input) {
 
 void Drive::take(const ImageWritten& input) {
   auto& it = job_in(input.id, State::writing);
-  writer_.reset();
-  on_volume_kib_ += it.held_kib;
+  stop_writing(it.job.id, true, false, {});
   space_wanted_ = false;
   end(it);
 }
 
 void Drive::take(const ImageFailed& input) {
   auto& it = job_in(input.id, State::writing);
-  writer_.reset();
+  const auto writer = writers_.of(it.job.id);
+  HEADRACE_CHECK(writer.has_value());
+  if (writers_.at(*writer).denied) --it.writes;
   it.state = State::held;
-  if (input.volume_lost) lose_volume(input.message);
-  if (input.unreadable || cancelled_ || volume_ == Volume::gone || it.writes >= limits_.write_tries)
-    leave(it, volume_ == Volume::gone && !cancelled_ && !input.unreadable ? gone_reason_ : input.message);
+  stop_writing(it.job.id, false, input.volume_lost, input.message);
+  if (input.unreadable || cancelled_ || gone_ || it.writes >= limits_.write_tries)
+    leave(it, gone_ && !cancelled_ && !input.unreadable ? gone_reason_ : input.message);
   else
     images_.push_back(input.id);
 }
 
-void Drive::take(const VolumeReady&) {
-  HEADRACE_CHECK(volume_ == Volume::loading);
-  volume_ = Volume::ready;
-  on_volume_kib_ = 0;
-}
+void Drive::take(const VolumeReady& input) { writers_.ready(input.writer); }
 
 void Drive::take(const NoVolume& input) {
-  HEADRACE_CHECK(volume_ == Volume::loading);
-  degrade(journal::VolumeTrouble::error, input.reason);
+  HEADRACE_CHECK(writers_.at(input.writer).volume == Volume::loading);
+  writers_.end_volume(input.writer);
+  writers_.no_more(input.reason);
+  if (!writers_.at(input.writer).idle()) return go_on(input.writer);
+  if (!writers_.any_volume()) degrade(journal::VolumeTrouble::error, input.reason);
 }
 
-void Drive::take(const VolumeEnded&) {
-  HEADRACE_CHECK(volume_ == Volume::ready);
-  volume_ = Volume::none;
-  if (writer_) obtain_volume();
+void Drive::take(const VolumeEnded& input) {
+  HEADRACE_CHECK(writers_.at(input.writer).volume == Volume::ready);
+  writers_.end_volume(input.writer);
+  if (!writers_.at(input.writer).idle()) go_on(input.writer);
 }
 
 void Drive::take(const SpaceFreed&) {}
@@ -249,10 +249,10 @@ void Drive::schedule() {
     } while (end_what_cannot_start());
   }
   // Also those that a volume lost just now leaves behind.
-  if (cancelled_ || volume_ == Volume::gone)
+  if (cancelled_ || gone_)
     for (const JobId id : std::exchange(images_, {}))
       leave(jobs_.at(id), cancelled_ ? *cancelled_ : gone_reason_);
-  if ((scheduled_ || cancelled_) && ended_ == jobs_.size() && volume_ != Volume::loading) {
+  if ((scheduled_ || cancelled_) && ended_ == jobs_.size() && !writers_.any(Volume::loading)) {
     finished_ = true;
     say(FinishRun{});
   }
@@ -301,7 +301,7 @@ void Drive::start_preferred(bool retries) {
     if (best == nullptr) return;
     best->to = Destination::holding;
     holding_.free_kib -= best->job.est_stored_kib;
-    begin_dump(*best);
+    begin_dump(*best, 0);
   }
 }
 
@@ -356,51 +356,67 @@ bool Drive::network_is_full(const Job& job) const {
 
 bool Drive::fits_holding(const JobState& it) const {
   if (it.job.holding == Holding::never || holding_.total_kib == 0) return false;
-  if (it.prefers_volume && it.job.holding == Holding::automatic && volume_ != Volume::gone) return false;
+  if (it.prefers_volume && it.job.holding == Holding::automatic && !gone_) return false;
   if (it.refused_at && holding_.free_kib <= *it.refused_at) return false;
   return it.job.est_stored_kib <= holding_.free_kib;
 }
 
-bool Drive::may_use_volume(const JobState& it) const {
-  return it.job.holding != Holding::required && volume_ != Volume::gone;
+bool Drive::may_use_volume(const JobState& it) const { return it.job.holding != Holding::required && !gone_; }
+
+// Beside others that write, a dump goes only where it fits, as a held image does.
+std::optional<size_t> Drive::writer_for(const JobState& it) const {
+  for (size_t writer = 0; writer < writers_.size(); ++writer) {
+    if (!writers_.at(writer).idle() || writers_.at(writer).volume != Volume::ready) continue;
+    if (!writers_.others_write(writer) || it.job.est_stored_kib <= writers_.room_kib(writer, it.job.splits))
+      return writer;
+  }
+  return std::nullopt;
 }
 
 // Starts the dump if it has somewhere to go; else says what it waits for.
 std::optional<Wait> Drive::start(JobState& it) {
+  size_t writer = 0;
   if (fits_holding(it)) {
     it.to = Destination::holding;
     holding_.free_kib -= it.job.est_stored_kib;
   } else if (!may_use_volume(it)) {
     return Wait::holding_space;
-  } else if (writer_ || !images_.empty()) {
-    // Images on holding disk go first: they are quick, and make room.
-    return it.job.holding == Holding::never || it.prefers_volume ? Wait::volume_writer : Wait::holding_space;
-  } else if (!obtain_volume()) {
-    // Without volumes a dump that would rather go there may do with holding disk.
-    return volume_ == Volume::gone ? start(it) : Wait::volume;
-  } else {
+  } else if (const auto idle = writer_for(it)) {
     it.to = Destination::volume;
-    writer_ = it.job.id;
+    writer = *idle;
+    writers_.begin_job(writer, it.job.id, it.job.est_stored_kib);
+  } else {
+    switch (claim_volume()) {
+      case Coming::yes:
+        return Wait::volume;
+      case Coming::no:
+        return it.job.holding == Holding::never || it.prefers_volume ? Wait::volume_writer
+                                                                     : Wait::holding_space;
+      case Coming::never:
+        break;
+    }
+    // Without volumes a dump that would rather go there may do with holding disk.
+    return start(it);
   }
-  begin_dump(it);
+  begin_dump(it, writer);
   return std::nullopt;
 }
 
-void Drive::begin_dump(JobState& it) {
+void Drive::begin_dump(JobState& it, size_t writer) {
   it.state = State::dumping;
   it.waits.reset();
   it.refused_at.reset();
   ++it.attempts;
   it.dumper = idle_dumper().value_or(0);
   dumping_.push_back(it.job.id);
-  say(StartDump{it.job.id, static_cast<int>(it.attempts), it.to});
+  say(StartDump{it.job.id, static_cast<int>(it.attempts), it.to, writer});
 }
 
 // With nothing under way no room will come any more, and what waits for it would wait for ever. First tries
 // end first: retries waited for them. Says whether anything ended.
 bool Drive::end_what_cannot_start() {
-  if (volume_ == Volume::loading || !dumping_.empty() || writer_) return false;
-  if (volume_ != Volume::gone && !images_.empty()) return false;
+  if (writers_.any(Volume::loading) || !dumping_.empty() || writers_.any_job()) return false;
+  if (!gone_ && !images_.empty()) return false;
   const bool first_tries = first_try_waits();
   bool any = false;
   for (const JobId id : order_) {
@@ -408,7 +424,7 @@ bool Drive::end_what_cannot_start() {
     if (it.state != State::waiting || it.job.postponed || it.job.paused) continue;
     if ((it.attempts == 0) != first_tries) continue;
     any = true;
-    const std::string no_volume = volume_ == Volume::gone ? " and there is no volume: " + gone_reason_ : "";
+    const std::string no_volume = gone_ ? " and there is no volume: " + gone_reason_ : "";
     if (it.job.holding == Holding::never)
       give_up(it, fmt::format("it may not use holding disk{}", no_volume));
     else if (holding_.total_kib == 0)

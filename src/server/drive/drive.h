@@ -12,10 +12,18 @@
 //                 postponed└─ given up ────────────────────────────▶   │
 //                                                      all ended ─▶ FinishRun
 //
-// The volume all jobs share, with one writer on it (a held image, or a dump that goes straight to it):
-//
-//   none ──LoadVolume──▶ loading ──VolumeReady──▶ ready ──VolumeEnded, lost──▶ none
-//     └── no volume left ──▶ gone ◀── NoVolume ─────┘        (gone: degraded; dumps stay on holding disk)
+// The volumes: one to each of the writers (writers.h), of which a held image, or a dump that goes straight to
+// a volume, takes any that is idle. While any has a volume, or can get one, the run is not degraded; one that
+// cannot go on gives up its image, which takes another writer. Amanda's rules say when a further volume is
+// begun: for dumps that go straight to a volume, when room on holding disk is short, and when more is held
+// than the volumes begun have room for, by the thresholds. Where they leave it open:
+//   - Held images leave one of several writers to dumps that can only go straight to a volume, so that these
+//     do not wait until the night's last image.
+//   - A writer whose image comes to its volume's end takes over the volume of an idle one before a further
+//     one is loaded, as this spares a volume; and with runtapes used up it need not fail.
+//   - Beside others that write, an image goes only where it fits; one that fits nowhere waits until no other
+//     writes.
+//   - That a volume gave out in the middle of an image is not the image's fault: no try is counted.
 //
 // Every job ends exactly once: with the input ImageWritten or DumpWritten, or with the command GiveUp or
 // LeaveOnHolding. FinishRun comes exactly once, last.
@@ -26,15 +34,17 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/drive/drive_messages.h"
+#include "server/drive/writers.h"
 
 namespace headrace::drive {
 
 class Drive {
  public:
-  explicit Drive(Limits limits) : limits_(limits) {}
+  explicit Drive(Limits limits) : limits_(std::move(limits)), writers_(limits_) {}
 
   // Inputs that do not fit the job's state are a bug of the runner and end the process.
   std::vector<Command> on(const Input& input, const HoldingView& holding);
@@ -48,7 +58,7 @@ class Drive {
 
  private:
   enum class State { waiting, dumping, held, writing, ended };
-  enum class Volume { none, loading, ready, gone };
+  using Volume = Writers::Volume;
   static constexpr size_t kTonight = SIZE_MAX;
   struct JobState {
     Job job;
@@ -87,16 +97,21 @@ class Drive {
 
   void schedule();
   void write_next();
+  void write_on_ready();
+  void wait_or_leave();
+  void begin_write(std::vector<JobId>::iterator image, size_t writer);
   bool worth_a_volume() const;
-  std::vector<JobId>::iterator next_image();
-  uint64_t room_kib(bool of_all) const;
+  bool direct_dump_waits() const;
+  bool images_may_take_writer() const;
+  std::vector<JobId>::iterator next_image(size_t writer);
   bool nothing_comes() const;
-  bool wants_volume_now() const;
+  bool could_start(const JobState& it) const;
+  bool room_is_short() const;
   void start_dumps(bool retries);
   void start_preferred(bool retries);
   bool may_start(const JobState& it, bool retries) const;
   std::optional<size_t> idle_dumper() const;
-  void begin_dump(JobState& it);
+  void begin_dump(JobState& it, size_t writer);
   bool end_what_cannot_start();
   std::optional<Wait> obstacle(const JobState& it) const;
   bool network_is_full(const Job& job) const;
@@ -104,8 +119,12 @@ class Drive {
   bool fits_holding(const JobState& it) const;
   bool may_use_volume(const JobState& it) const;
   bool first_try_waits() const;
-  bool obtain_volume();
-  void lose_volume(const std::string& why);
+  std::optional<size_t> writer_for(const JobState& it) const;
+  enum class Coming { yes, no, never };
+  Coming claim_volume();
+  void go_on(size_t writer);
+  void stop_writing(JobId id, bool written, bool volume_lost, const std::string& why);
+  void lose_volume(size_t writer, const std::string& why);
   void degrade(journal::VolumeTrouble trouble, std::string reason);
   void degrade_fulls();
   void end(JobState& it);
@@ -131,10 +150,9 @@ class Drive {
   bool space_wanted_ = false;
   bool finished_ = false;
   std::optional<std::string> cancelled_;
-  Volume volume_ = Volume::none;
-  int loads_ = 0;
-  uint64_t on_volume_kib_ = 0;   // written to the present one
-  std::optional<JobId> writer_;  // what is being written: a held image or a direct dump
+  Writers writers_;
+  size_t claimed_ = 0;  // of the idle writers whose volume is being loaded, by those looked at so far
+  bool gone_ = false;   // degraded
   std::string gone_reason_;
   HoldingView holding_;
   std::vector<Command> commands_;

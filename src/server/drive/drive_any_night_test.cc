@@ -21,6 +21,7 @@ class AnyNight {
     Flush flush;
     for (const JobId id : images_) {
       flush.images.push_back(id);
+      flush.stored_kib.push_back(pick(700));
       expected_.insert(id);
       held_[id] = 0;
     }
@@ -49,7 +50,8 @@ class AnyNight {
     }
     ASSERT_TRUE(finished_);
     EXPECT_EQ(outcomes_, expected_) << "some job has no outcome";
-    EXPECT_TRUE(dumping_.empty() && !writing_ && !loading_);
+    EXPECT_TRUE(dumping_.empty() &&
+                std::ranges::all_of(writers_, [](const auto& it) { return !it.job && !it.loading; }));
   }
 
  private:
@@ -57,6 +59,7 @@ class AnyNight {
     limits_ = {.in_parallel = static_cast<int64_t>(pick(5)),
                .volumes = static_cast<int64_t>(pick(4)),
                .write_tries = 2,
+               .parallel_writes = static_cast<int64_t>(pick(4)),
                .held_threshold_kib = one_in(2) ? pick(900) : 0,
                .scheduled_threshold_kib = one_in(2) ? pick(2000) : 0,
                .flush_kib = one_in(3) ? pick(900) : 0,
@@ -83,7 +86,8 @@ class AnyNight {
   unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
   bool one_in(unsigned n) { return pick(n) == 0; }
   bool something_runs() const {
-    return !dumping_.empty() || writing_ || loading_ || !postponed_.empty() || !paused_.empty();
+    return !dumping_.empty() || !postponed_.empty() || !paused_.empty() ||
+           std::ranges::any_of(writers_, [](const auto& it) { return it.job || it.loading; });
   }
 
   // The operator pauses, resumes, raises or lowers.
@@ -133,8 +137,7 @@ class AnyNight {
     ASSERT_LE(static_cast<int64_t>(dumping_.size()), std::max<int64_t>(limits_.in_parallel, 1));
     if (c.to == Destination::volume) {
       ASSERT_NE(job.holding, Holding::required);
-      ASSERT_TRUE(loaded_ && !writing_);
-      writing_ = c.id;
+      take_writer(c.writer, c.id);
     } else {
       ASSERT_NE(job.holding, Holding::never);
       ASSERT_LE(job.est_stored_kib, holding_.free_kib);
@@ -143,21 +146,31 @@ class AnyNight {
   }
   void obey(const WriteImage& c) {
     ASSERT_TRUE(held_.contains(c.id));
-    ASSERT_TRUE(loaded_ && !writing_);
-    writing_ = c.id;
+    take_writer(c.writer, c.id);
   }
   void obey(const LoadVolume& c) {
-    ASSERT_FALSE(loading_ || loaded_ || degraded_);
+    auto& writer = writer_at(c.writer);
+    ASSERT_FALSE(writer.loading || writer.loaded || writer.denied || degraded_ || none_left_);
     ASSERT_EQ(c.sequence, ++loads_);
     ASSERT_LE(loads_, limits_.volumes);
-    loading_ = true;
+    writer.loading = true;
   }
-  void obey(const DenyVolume&) {
-    ASSERT_TRUE(writing_ && !loaded_);
-    denied_ = true;
+  void obey(const DenyVolume& c) {
+    auto& writer = writer_at(c.writer);
+    ASSERT_TRUE(writer.job && !writer.loaded && !writer.loading && !writer.denied);
+    writer.denied = true;
+  }
+  void obey(const HandOverVolume& c) {
+    auto& from = writer_at(c.from);
+    auto& to = writer_at(c.writer);
+    ASSERT_TRUE(from.loaded && !from.job);
+    ASSERT_TRUE(to.job && !to.loaded && !to.loading && !to.denied);
+    from.loaded = false;
+    to.loaded = true;
   }
   void obey(const Degraded&) {
     ASSERT_FALSE(degraded_);
+    for (const auto& writer : writers_) ASSERT_FALSE(writer.loaded || writer.loading) << "it has a volume";
     degraded_ = true;
   }
   void obey(const TakeDegraded& c) {
@@ -173,12 +186,12 @@ class AnyNight {
     ended(c.id);
   }
   void obey(const LeaveOnHolding& c) {
-    ASSERT_TRUE(held_.contains(c.id) && writing_ != c.id);
+    ASSERT_TRUE(held_.contains(c.id) && !writes(c.id));
     ended(c.id);
   }
   void obey(const AbortDump& c) { ASSERT_TRUE(dumping_.contains(c.id)); }
-  void obey(const AbortWrite& c) { ASSERT_EQ(writing_, c.id); }
-  void obey(const NowWaits& c) { ASSERT_FALSE(dumping_.contains(c.id) || writing_ == c.id); }
+  void obey(const AbortWrite& c) { ASSERT_TRUE(writes(c.id)); }
+  void obey(const NowWaits& c) { ASSERT_FALSE(dumping_.contains(c.id) || writes(c.id)); }
   void obey(const FinishRun&) { finished_ = true; }
 
   void ended(JobId id) {
@@ -187,27 +200,52 @@ class AnyNight {
     ASSERT_TRUE(outcomes_.insert(id).second) << "a second outcome of " << id;
   }
 
+  struct Writer {
+    bool loading = false, loaded = false, denied = false;
+    std::optional<JobId> job;
+    // With a volume, or with the answer that it gets none.
+    bool may_end() const { return job && (loaded || denied); }
+  };
+  Writer& writer_at(size_t number) {
+    EXPECT_LT(number, writers_.size());
+    return writers_[number % writers_.size()];
+  }
+  Writer* writer_of(JobId id) {
+    const auto found = std::ranges::find(writers_, std::optional(id), &Writer::job);
+    return found == writers_.end() ? nullptr : &*found;
+  }
+  bool writes(JobId id) { return writer_of(id) != nullptr; }
+  void take_writer(size_t number, JobId id) {
+    auto& writer = writer_at(number);
+    ASSERT_TRUE(writer.loaded && !writer.job && !writer.denied);
+    writer.job = id;
+  }
+
   void end_something() {
     while (true) {
+      const size_t number = pick(static_cast<unsigned>(writers_.size()));
+      auto& writer = writers_[number];
       switch (pick(6)) {
         case 0:
-          if (!loading_) continue;
-          loading_ = false;
-          loaded_ = !one_in(6);
-          return loaded_ ? feed(VolumeReady{}) : feed(NoVolume{"none there"});
+          if (!writer.loading) continue;
+          writer.loading = false;
+          writer.loaded = !one_in(6);
+          if (writer.loaded) return feed(VolumeReady{number});
+          none_left_ = true;
+          return feed(NoVolume{"none there", number});
         case 1:
           if (postponed_.empty()) continue;
           return release();
         case 2:
-          if (!loaded_ || one_in(2)) continue;
-          loaded_ = false;
-          return feed(VolumeEnded{});
+          if (!writer.loaded || one_in(2)) continue;
+          writer.loaded = false;
+          return feed(VolumeEnded{number});
         case 4:
           if (paused_.empty()) continue;
           return feed(Resume{paused_.extract(paused_.begin()).value()});
         case 3:
-          if (!writing_ || dumping_.contains(*writing_) || loading_ || (!loaded_ && !denied_)) continue;
-          return end_write();
+          if (!writer.may_end() || dumping_.contains(*writer.job)) continue;
+          return end_write(writer);
         default:
           if (dumping_.empty()) continue;
           return end_dump();
@@ -221,13 +259,13 @@ class AnyNight {
     feed(Released{id});
   }
 
-  void end_write() {
-    const JobId id = *writing_;
-    writing_.reset();
-    if (denied_ || one_in(4)) {
-      const bool lost = loaded_ && one_in(2);
-      if (lost) loaded_ = false;
-      denied_ = false;
+  void end_write(Writer& writer) {
+    const JobId id = *writer.job;
+    writer.job.reset();
+    if (writer.denied || one_in(4)) {
+      const bool lost = writer.loaded && one_in(2);
+      if (lost) writer.loaded = false;
+      writer.denied = false;
       return feed(ImageFailed{.id = id, .message = "x", .volume_lost = lost, .unreadable = one_in(5)});
     }
     holding_.free_kib += held_.at(id);
@@ -241,15 +279,16 @@ class AnyNight {
     std::advance(it, pick(static_cast<unsigned>(dumping_.size())));
     const auto [id, to] = *it;
     const bool direct = to == Destination::volume;
-    if (direct && (loading_ || (!loaded_ && !denied_))) return;  // it waits for a volume
+    Writer* writer = direct ? writer_of(id) : nullptr;
+    if (direct && !writer->may_end()) return;  // it waits for a volume
     dumping_.erase(it);
     const uint64_t reserved = jobs_.at(id).est_stored_kib;
     if (direct) {
-      writing_.reset();
+      writer->job.reset();
     } else {
       holding_.free_kib += reserved;
     }
-    if ((direct && denied_) || one_in(3)) return fail_dump(id, direct);
+    if ((direct && writer->denied) || one_in(3)) return fail_dump(id, writer);
     if (direct) {
       ended(id);
       return feed(DumpWritten{id});
@@ -257,20 +296,21 @@ class AnyNight {
     const uint64_t kept = std::min<uint64_t>(pick(600), holding_.free_kib);
     holding_.free_kib -= kept;
     held_[id] = kept;
-    feed(DumpHeld{id});
+    feed(DumpHeld{id, kept});
   }
 
-  void fail_dump(JobId id, bool direct) {
+  void fail_dump(JobId id, Writer* writer) {
+    const bool direct = writer != nullptr;
     using Kind = DumpFailed::Kind;
     if (!direct && one_in(4)) return feed(HoldingRefused{id});
     DumpFailed failed{.id = id, .message = "x"};
     failed.kind = one_in(5) ? Kind::refused : one_in(5) ? Kind::postpone : Kind::failed;
     if (!direct && one_in(4)) failed.kind = Kind::no_space;
-    if (direct && loaded_ && one_in(2)) {
+    if (direct && writer->loaded && one_in(2)) {
       failed.volume_lost = true;
-      loaded_ = false;
+      writer->loaded = false;
     }
-    if (direct) denied_ = false;
+    if (direct) writer->denied = false;
     if (failed.kind == Kind::postpone) postponed_.insert(id);
     feed(failed);
   }
@@ -285,9 +325,10 @@ class AnyNight {
   std::map<JobId, Destination> dumping_;
   std::map<JobId, uint64_t> held_;
   std::set<JobId> postponed_, paused_, outcomes_, expected_;
-  std::optional<JobId> writing_;
+  std::vector<Writer> writers_ = std::vector<Writer>(static_cast<size_t>(
+      std::clamp<int64_t>(limits_.parallel_writes, 1, std::max<int64_t>(limits_.volumes, 1))));
   int loads_ = 0;
-  bool loading_ = false, loaded_ = false, denied_ = false, degraded_ = false, finished_ = false;
+  bool none_left_ = false, degraded_ = false, finished_ = false;
 };
 
 TEST(DriveProperty, any_night_ends_each_job_once_within_its_limits) {

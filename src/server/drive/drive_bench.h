@@ -19,13 +19,22 @@ using testing::IsEmpty;
 
 inline std::string text(const Command& command) {
   struct Printer {
+    // The first writer is not named.
+    static std::string on(size_t writer) { return writer == 0 ? "" : fmt::format(" on {}", writer); }
     std::string operator()(const StartDump& c) const {
-      return fmt::format("start {}#{} {}", c.id, c.attempt,
-                         c.to == Destination::holding ? "holding" : "volume");
+      return fmt::format("start {}#{} {}{}", c.id, c.attempt,
+                         c.to == Destination::holding ? "holding" : "volume", on(c.writer));
     }
-    std::string operator()(const WriteImage& c) const { return fmt::format("write {}", c.id); }
-    std::string operator()(const LoadVolume& c) const { return fmt::format("load {}", c.sequence); }
-    std::string operator()(const DenyVolume&) const { return "deny"; }
+    std::string operator()(const WriteImage& c) const {
+      return fmt::format("write {}{}", c.id, on(c.writer));
+    }
+    std::string operator()(const LoadVolume& c) const {
+      return fmt::format("load {}{}", c.sequence, on(c.writer));
+    }
+    std::string operator()(const DenyVolume& c) const { return "deny" + on(c.writer); }
+    std::string operator()(const HandOverVolume& c) const {
+      return fmt::format("hand over {} to {}", c.from, c.writer);
+    }
     std::string operator()(const Degraded& c) const {
       return fmt::format("degraded {}: {}", c.trouble == journal::VolumeTrouble::config ? "config" : "error",
                          c.reason);

@@ -25,6 +25,8 @@ struct Limits {
   int64_t in_parallel = 1;  // dumps at a time (inparallel); below 1 means 1
   int64_t volumes = 1;      // volumes this run may use (runtapes); 0: none
   int64_t write_tries = 2;  // of one held image
+  // Volumes written at a time, within `volumes` (taper-parallel-write); below 1 means 1.
+  int64_t parallel_writes = 1;
   // A volume is begun when what is held, and what is held and still to come, are more than these parts of it;
   // at the end of the run when what is held is more than `flush_kib` (flush-threshold-dumped,
   // flush-threshold-scheduled, taperflush).
@@ -129,12 +131,18 @@ struct ImageFailed {
   bool unreadable = false;  // the holding file is at fault: writing it again is useless
 };
 // Answers to LoadVolume.
-struct VolumeReady {};
+struct VolumeReady {
+  size_t writer = 0;
+};
 struct NoVolume {
   std::string reason;
+  size_t writer = 0;
 };
-// The volume is at its end. In the middle of an image, LoadVolume or DenyVolume follows.
-struct VolumeEnded {};
+// The writer's volume is at its end. In the middle of an image, LoadVolume, HandOverVolume or DenyVolume
+// follows.
+struct VolumeEnded {
+  size_t writer = 0;
+};
 // Space came free on holding disks, as the view says.
 struct SpaceFreed {};
 // A dump under way has used up its room on holding disk and waits for more.
@@ -169,16 +177,25 @@ struct StartDump {
   JobId id = 0;
   int attempt = 1;  // from 1
   journal::Destination to = journal::Destination::holding;
+  size_t writer = 0;  // of one that goes to a volume
 };
 struct WriteImage {
   JobId id = 0;
+  size_t writer = 0;
 };
 struct LoadVolume {
   int sequence = 1;  // of the run's volumes, from 1
+  size_t writer = 0;
 };
-// The image being written gets no further volume: end it with ImageFailed or DumpFailed.
+// The writer's image gets no further volume: end it with ImageFailed or DumpFailed.
 struct DenyVolume {
   std::string reason;
+  size_t writer = 0;
+};
+// The writer's image goes on on the volume of one that is idle, which has none from now on.
+struct HandOverVolume {
+  size_t from = 0;
+  size_t writer = 0;
 };
 // From now on nothing reaches a volume; once.
 struct Degraded {
@@ -226,8 +243,9 @@ struct NowWaits {
 };
 struct FinishRun {};
 
-using Command = std::variant<StartDump, WriteImage, LoadVolume, DenyVolume, Degraded, TakeDegraded, GiveUp,
-                             LeaveOnHolding, AbortDump, AbortWrite, NowWaits, FinishRun>;
+using Command =
+    std::variant<StartDump, WriteImage, LoadVolume, DenyVolume, HandOverVolume, Degraded, TakeDegraded,
+                 GiveUp, LeaveOnHolding, AbortDump, AbortWrite, NowWaits, FinishRun>;
 
 // "the holding disks to have room": follows "waits for".
 std::string_view text_of(Wait why);

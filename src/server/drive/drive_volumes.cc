@@ -10,45 +10,75 @@ namespace headrace::drive {
 
 using config::Holding;
 
-// Whether a volume can be written to now; asks for one otherwise.
-bool Drive::obtain_volume() {
-  if (volume_ == Volume::ready) return true;
-  if (volume_ != Volume::none) return false;
-  if (cancelled_ && writer_) {
-    say(DenyVolume{*cancelled_});
-  } else if (loads_ >= limits_.volumes) {
-    degrade(journal::VolumeTrouble::config,
-            limits_.volumes <= 0 ? "no volume is to be used in this run"
-                                 : fmt::format("{} volume{} used; runtapes={} does not allow more", loads_,
-                                               loads_ == 1 ? "" : "s", limits_.volumes));
-  } else {
-    volume_ = Volume::loading;
-    say(LoadVolume{++loads_});
+// For one who wants an idle writer with a volume when there is none: whether one is on its way; asks for one
+// where that is possible.
+Drive::Coming Drive::claim_volume() {
+  if (gone_) return Coming::never;
+  if (writers_.count_idle(Volume::loading) > claimed_) {
+    ++claimed_;
+    return Coming::yes;
   }
-  return false;
+  const auto writer = writers_.idle(Volume::none);
+  if (!writer) return Coming::no;
+  if (writers_.may_load()) {
+    ++claimed_;
+    say(LoadVolume{writers_.begin_load(*writer), *writer});
+    return Coming::yes;
+  }
+  if (writers_.any_volume()) return Coming::no;
+  degrade(writers_.trouble(), writers_.why_no_more());
+  return Coming::never;
+}
+
+// The writer's image needs another volume.
+void Drive::go_on(size_t writer) {
+  if (cancelled_) {
+    writers_.deny(writer);
+    return say(DenyVolume{*cancelled_, writer});
+  }
+  if (const auto other = writers_.idle(Volume::ready)) {
+    writers_.hand_over(*other, writer);
+    return say(HandOverVolume{*other, writer});
+  }
+  if (writers_.may_load()) return say(LoadVolume{writers_.begin_load(writer), writer});
+  if (!writers_.any_volume()) return degrade(writers_.trouble(), writers_.why_no_more());
+  writers_.deny(writer);
+  say(DenyVolume{writers_.why_no_more(), writer});
+}
+
+void Drive::stop_writing(JobId id, bool written, bool volume_lost, const std::string& why) {
+  const auto writer = writers_.of(id);
+  if (!writer) return;
+  writers_.end_job(*writer, written);
+  if (volume_lost) lose_volume(*writer, why);
 }
 
 // What it held is safe or will be repeated; the next one is loaded when there is something to write.
-void Drive::lose_volume(const std::string& why) {
-  if (volume_ != Volume::ready) return;
-  volume_ = Volume::none;
-  if (loads_ >= limits_.volumes)
-    degrade(journal::VolumeTrouble::error,
-            fmt::format("the last volume that runtapes={} allows failed: {}", limits_.volumes, why));
+void Drive::lose_volume(size_t writer, const std::string& why) {
+  if (writers_.at(writer).volume != Volume::ready) return;
+  writers_.end_volume(writer);
+  if (writers_.may_load() || writers_.any_volume()) return;
+  degrade(journal::VolumeTrouble::error,
+          writers_.trouble() == journal::VolumeTrouble::error
+              ? writers_.why_no_more()
+              : fmt::format("the last volume that runtapes={} allows failed: {}", limits_.volumes, why));
 }
 
 void Drive::degrade(journal::VolumeTrouble trouble, std::string reason) {
-  if (volume_ == Volume::gone) return;
-  volume_ = Volume::gone;
+  if (std::exchange(gone_, true)) return;
   gone_reason_ = std::move(reason);
   say(Degraded{trouble, gone_reason_});
-  if (writer_) say(DenyVolume{gone_reason_});
+  for (size_t writer = 0; writer < writers_.size(); ++writer) {
+    if (writers_.at(writer).idle() || writers_.at(writer).denied) continue;
+    writers_.deny(writer);
+    say(DenyVolume{gone_reason_, writer});
+  }
 }
 
 // Without volumes, holding disk is kept for incrementals: fulls go there as far as `reserve` leaves room, in
 // the order of the schedule.
 void Drive::degrade_fulls() {
-  if (volume_ != Volume::gone || !scheduled_ || std::exchange(fulls_degraded_, true)) return;
+  if (!gone_ || !scheduled_ || std::exchange(fulls_degraded_, true)) return;
   uint64_t kept = holding_.total_kib * static_cast<uint64_t>(limits_.reserve_percent) / 100;
   for (const JobId id : order_) {
     auto& it = jobs_.at(id);
@@ -72,21 +102,38 @@ void Drive::degrade_fulls() {
   }
 }
 
-// Somebody waits for what only a volume gives: room, or the volume itself.
-bool Drive::wants_volume_now() const {
+// Nothing but room, or a volume, is in its way.
+bool Drive::could_start(const JobState& it) const {
+  return it.state == State::waiting && !it.job.paused && !it.job.postponed && !obstacle(it) &&
+         !fits_holding(it);
+}
+
+// Somebody waits for room that only writing images makes.
+bool Drive::room_is_short() const {
   if (space_wanted_) return true;
   return std::ranges::any_of(order_, [this](JobId id) {
     const auto& it = jobs_.at(id);
-    return it.state == State::waiting && !it.job.paused && !it.job.postponed && !obstacle(it) &&
-           !fits_holding(it);
+    return it.job.holding != Holding::never && it.job.est_stored_kib <= holding_.total_kib && could_start(it);
   });
 }
 
-// Whether enough is held, or expected, to begin a volume for it. One that is begun is written on in any case.
+bool Drive::direct_dump_waits() const {
+  return std::ranges::any_of(order_, [this](JobId id) {
+    const auto& it = jobs_.at(id);
+    return it.job.holding != Holding::required && could_start(it);
+  });
+}
+
+// Whether enough is held, or expected, to begin a volume, or a further one, for it.
 bool Drive::worth_a_volume() const {
-  if (volume_ != Volume::none || wants_volume_now()) return true;
+  if (room_is_short()) return true;
+  // With the first volume it is seen whether anything comes of those that wait.
+  if (!writers_.any_volume() &&
+      std::ranges::any_of(order_, [this](JobId id) { return could_start(jobs_.at(id)); }))
+    return true;
   uint64_t held = 0;
   for (const JobId id : images_) held += jobs_.at(id).held_kib;
+  held -= std::min(held, writers_.room_kib());
   if (nothing_comes()) return held > limits_.flush_kib;
   uint64_t scheduled = held;
   for (const JobId id : order_) {
@@ -96,19 +143,13 @@ bool Drive::worth_a_volume() const {
   return held > limits_.held_threshold_kib && scheduled > limits_.scheduled_threshold_kib;
 }
 
-// What is left on the present volume, or on all that may still be used.
-uint64_t Drive::room_kib(bool of_all) const {
-  if (limits_.volume_kib == 0) return UINT64_MAX;
-  const uint64_t here = limits_.volume_kib - std::min(limits_.volume_kib, on_volume_kib_);
-  const int64_t more = of_all ? std::max<int64_t>(limits_.volumes - loads_, 0) : 0;
-  return here + static_cast<uint64_t>(more) * limits_.volume_kib;
-}
-
-// Among the images of the oldest run that has any, by taperalgo; when none fits, the smallest.
-std::vector<JobId>::iterator Drive::next_image() {
+// Among the images of the oldest run that has any, by taperalgo; when none fits, the smallest, unless others
+// write.
+std::vector<JobId>::iterator Drive::next_image(size_t writer) {
   using Algorithm = config::TaperAlgorithm;
   const auto algorithm = limits_.algorithm;
-  const bool fitting = algorithm == Algorithm::firstfit || algorithm == Algorithm::largestfit ||
+  const bool alone = !writers_.others_write(writer);
+  const bool fitting = !alone || algorithm == Algorithm::firstfit || algorithm == Algorithm::largestfit ||
                        algorithm == Algorithm::smallestfit || algorithm == Algorithm::lastfit;
   const auto size = [this](JobId id) { return jobs_.at(id).held_kib; };
   const size_t oldest =
@@ -119,7 +160,7 @@ std::vector<JobId>::iterator Drive::next_image() {
     const auto& it = jobs_.at(*image);
     if (it.run != oldest) continue;
     if (smallest == images_.end() || it.held_kib < size(*smallest)) smallest = image;
-    if (fitting && it.held_kib > room_kib(it.job.splits)) continue;
+    if (fitting && it.held_kib > writers_.room_kib(writer, it.job.splits)) continue;
     bool better = best == images_.end();
     switch (algorithm) {
       case Algorithm::first:
@@ -140,33 +181,66 @@ std::vector<JobId>::iterator Drive::next_image() {
     }
     if (better) best = image;
   }
-  return best != images_.end() ? best : smallest;
+  return best != images_.end() || !alone ? best : smallest;
+}
+
+// One of several writers is left to dumps that can go nowhere else.
+bool Drive::images_may_take_writer() const {
+  if (writers_.size() == 1) return true;
+  size_t by_images = 0;
+  bool direct = false;
+  for (const auto& writer : writers_.all()) {
+    if (writer.idle()) continue;
+    const bool image = jobs_.at(*writer.job).state == State::writing;
+    by_images += image ? 1 : 0;
+    direct = direct || !image;
+  }
+  return direct || by_images + 1 < writers_.size() || !direct_dump_waits();
+}
+
+void Drive::begin_write(std::vector<JobId>::iterator image, size_t writer) {
+  auto& it = jobs_.at(*image);
+  images_.erase(image);
+  it.state = State::writing;
+  it.waits.reset();
+  ++it.writes;
+  writers_.begin_job(writer, it.job.id, it.held_kib);
+  say(WriteImage{it.job.id, writer});
+}
+
+// A volume that is begun is written on in any case.
+void Drive::write_on_ready() {
+  while (!images_.empty() && images_may_take_writer()) {
+    const auto writer = writers_.idle(Volume::ready);
+    if (!writer) return;
+    const auto next = next_image(*writer);
+    if (next == images_.end()) return;
+    begin_write(next, *writer);
+  }
 }
 
 void Drive::write_next() {
+  claimed_ = 0;
+  write_on_ready();
   if (images_.empty()) return;
   if (!worth_a_volume()) {
-    if (!nothing_comes()) {
-      for (const JobId id : images_) tell_wait(jobs_.at(id), Wait::thresholds);
-      return;
-    }
-    for (const JobId id : std::exchange(images_, {}))
-      leave(jobs_.at(id), "what is held is not worth a volume yet (taperflush)");
+    if (!writers_.any_volume() && !writers_.any_job()) return wait_or_leave();
+  } else if (images_may_take_writer()) {
+    claim_volume();
+  }
+  if (gone_) return;
+  const bool coming = writers_.count_idle(Volume::loading) > 0;
+  for (const JobId id : images_) tell_wait(jobs_.at(id), coming ? Wait::volume : Wait::volume_writer);
+}
+
+// Not enough is held to begin a volume.
+void Drive::wait_or_leave() {
+  if (!nothing_comes()) {
+    for (const JobId id : images_) tell_wait(jobs_.at(id), Wait::thresholds);
     return;
   }
-  if (!writer_ && obtain_volume()) {
-    const auto next = next_image();
-    const JobId id = *next;
-    images_.erase(next);
-    auto& it = jobs_.at(id);
-    it.state = State::writing;
-    it.waits.reset();
-    ++it.writes;
-    writer_ = id;
-    say(WriteImage{id});
-  }
-  if (volume_ == Volume::gone) return;
-  for (const JobId id : images_) tell_wait(jobs_.at(id), writer_ ? Wait::volume_writer : Wait::volume);
+  for (const JobId id : std::exchange(images_, {}))
+    leave(jobs_.at(id), "what is held is not worth a volume yet (taperflush)");
 }
 
 }  // namespace headrace::drive

@@ -49,7 +49,7 @@ void ImageWrite::abort() { end(base::fail(ErrorKind::cancelled, "given up on req
 uint64_t ImageWrite::bytes() const { return began_at_ + (pump_ ? pump_->meter().snapshot().bytes : 0); }
 
 void ImageWrite::volume_wanted() {
-  desk_.next_volume([this, alive = alive_.ref()](Result<LoadedVolume> next) {
+  desk_.next_volume(job_, [this, alive = alive_.ref()](Result<LoadedVolume> next) {
     if (alive.expired() || over_ || !writer_) return;
     if (!next) return writer_->refuse(std::move(next).error());
     writer_->use(next->volume, next->label);
@@ -78,11 +78,12 @@ void ImageWrite::pumped(Result<> outcome) {
 }
 
 void ImageWrite::go_on(volume::PartPosition from) {
-  desk_.next_volume([this, alive = alive_.ref(), from = std::move(from)](Result<LoadedVolume> next) mutable {
-    if (alive.expired() || over_) return;
-    if (!next) return end(std::unexpected(std::move(next).error()), false, false);
-    run(std::move(from), std::move(*next));
-  });
+  desk_.next_volume(job_,
+                    [this, alive = alive_.ref(), from = std::move(from)](Result<LoadedVolume> next) mutable {
+                      if (alive.expired() || over_) return;
+                      if (!next) return end(std::unexpected(std::move(next).error()), false, false);
+                      run(std::move(from), std::move(*next));
+                    });
 }
 
 void ImageWrite::settle() {

@@ -23,7 +23,7 @@ constexpr uint64_t kKib = 1024;
 class Desk : public VolumeDesk {
  public:
   explicit Desk(loop::Loop& loop) : loop_(loop) {}
-  void next_volume(Answer answer) override {
+  void next_volume(JobId, Answer answer) override {
     ++asked;
     if (on_asked) on_asked();
     loop_.post([this, answer = std::move(answer)]() mutable {

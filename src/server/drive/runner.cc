@@ -41,7 +41,8 @@ Result<> Runner::Impl::begin() {
       note(journal::Severity::warning, "driver", claimed.error().what());
     }
   }
-  auto station = VolumeStation::open(loop_, config_, recorder_->timestamp());
+  writers_.resize(Writers(drive_limits()).size());
+  auto station = VolumeStation::open(loop_, config_, recorder_->timestamp(), writers_.size());
   if (station) {
     station_ = std::move(*station);
   } else {
@@ -81,18 +82,7 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
                          std::move_only_function<void(int)> done) {
   done_ = std::move(done);
   recorder_->watch(std::move(watcher));
-  drive_.emplace(
-      Limits{.in_parallel = in_parallel_,
-             .volumes = options_.no_volume ? 0 : config_.first_storage().runtapes,
-             .write_tries = kWriteTries,
-             .held_threshold_kib = part_of_volume(config_.first_storage().flush_threshold_dumped),
-             .scheduled_threshold_kib = part_of_volume(config_.first_storage().flush_threshold_scheduled),
-             .flush_kib = part_of_volume(config_.first_storage().taperflush),
-             .algorithm = config_.first_storage().taperalgo,
-             .volume_kib = part_of_volume(100),
-             .reserve_percent = config_.globals.reserve_percent,
-             .dump_order = config_.globals.dumporder,
-             .interface_kps = interface_kps_});
+  drive_.emplace(drive_limits());
   for (size_t i = 0; i < night_->disks.size(); ++i) {
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
     recorder_->record(journal::DleChosen{night_->disks[i].host, night_->disks[i].disk});
@@ -121,6 +111,22 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
         }
       },
       [this](HostOutcomes hosts) { estimated(std::move(hosts)); });
+}
+
+Limits Runner::Impl::drive_limits() const {
+  const auto& storage = config_.first_storage();
+  return {.in_parallel = in_parallel_,
+          .volumes = options_.no_volume ? 0 : storage.runtapes,
+          .write_tries = kWriteTries,
+          .parallel_writes = storage.taper_parallel_write,
+          .held_threshold_kib = part_of_volume(storage.flush_threshold_dumped),
+          .scheduled_threshold_kib = part_of_volume(storage.flush_threshold_scheduled),
+          .flush_kib = part_of_volume(storage.taperflush),
+          .algorithm = storage.taperalgo,
+          .volume_kib = part_of_volume(100),
+          .reserve_percent = config_.globals.reserve_percent,
+          .dump_order = config_.globals.dumporder,
+          .interface_kps = interface_kps_};
 }
 
 // KiB of so many per cent of a volume.
@@ -234,12 +240,10 @@ void Runner::Impl::feed(const Input& input) {
 
 void Runner::Impl::obey(const Command& command) {
   if (const auto* start = std::get_if<StartDump>(&command)) return start_dump(*start);
-  if (const auto* write = std::get_if<WriteImage>(&command)) return write_image(write->id);
-  if (const auto* load = std::get_if<LoadVolume>(&command)) return load_volume(load->sequence);
-  if (const auto* deny = std::get_if<DenyVolume>(&command)) {
-    if (volume_answer_) std::exchange(volume_answer_, nullptr)(base::fail(ErrorKind::full, deny->reason));
-    return;
-  }
+  if (const auto* write = std::get_if<WriteImage>(&command)) return write_image(*write);
+  if (const auto* load = std::get_if<LoadVolume>(&command)) return load_volume(*load);
+  if (const auto* handed = std::get_if<HandOverVolume>(&command)) return hand_over_volume(*handed);
+  if (const auto* deny = std::get_if<DenyVolume>(&command)) return deny_volume(*deny);
   if (const auto* degraded = std::get_if<Degraded>(&command)) {
     return recorder_->record(journal::NoVolume{degraded->trouble, degraded->reason});
   }
@@ -300,7 +304,8 @@ void Runner::Impl::cancel(std::string reason) {
 
 void Runner::Impl::finish() {
   progress_.reset();
-  if (station_ && station_->loaded()) volume_over("OK");
+  for (size_t writer = 0; station_ && writer < writers_.size(); ++writer)
+    if (station_->loaded(writer)) volume_over(writer, "OK");
   history_->when_settled([this, alive = alive_.ref()] {
     if (alive.expired()) return;
     for (const auto& disk : config_.holding_disks) {

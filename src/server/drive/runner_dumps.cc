@@ -42,11 +42,13 @@ void Runner::Impl::start_dump(const StartDump& command) {
         loop_, space_, std::move(*reservation), recorder_->timestamp(), [this] { settle_waiting(); });
     target = job.holding_target.get();
   } else {
-    job.volume_target = std::make_unique<VolumeTarget>(loop_, *this, id, station_->current(), parts_of(job),
-                                                       station_->lane());
+    job.writer = command.writer;
+    const LoadedVolume& volume = station_->current(job.writer);
+    job.volume_target =
+        std::make_unique<VolumeTarget>(loop_, *this, id, volume, parts_of(job), station_->lane(job.writer));
     target = job.volume_target.get();
     recorder_->record(journal::ImageWriteStarted{job.image, config_.first_storage().name,
-                                                 config_.first_storage().tapepool});
+                                                 config_.first_storage().tapepool, volume.label});
   }
   recorder_->record(journal::DumpStarted{job.image, job.attempt, job.to, {}});
 
@@ -156,7 +158,7 @@ void Runner::Impl::direct_dump_failed(JobInfo& job, DumpFailed& failed) {
     // The dump itself may go well on another volume.
     failed.kind = DumpFailed::Kind::failed;
     failed.volume_lost = true;
-    if (station_->loaded()) volume_over(failed.message);
+    if (station_->loaded(job.writer)) volume_over(job.writer, failed.message);
   }
   if (!failed.volume_lost && !job.first_part) return;
   const auto& storage = config_.first_storage();

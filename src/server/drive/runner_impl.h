@@ -39,6 +39,7 @@ struct JobInfo {
   int attempt = 0;
   int64_t writes = 0;  // tries to write the held image
   journal::Destination to = journal::Destination::holding;
+  size_t writer = 0;  // while it goes to a volume
   // Of the finished dump, or read from the holding file: whole, with CRCs.
   wire::DumpHeader header;
   std::filesystem::path file;
@@ -86,7 +87,7 @@ class Runner::Impl : public VolumeDesk {
   std::vector<LimitInForce> limits() const;
   base::Result<std::vector<LimitInForce>> change_limits(const LimitChange& change);
 
-  void next_volume(Answer answer) override;
+  void next_volume(JobId id, Answer answer) override;
   void part_ended(JobId job, const volume::PartResult& part) override;
 
  private:
@@ -94,6 +95,7 @@ class Runner::Impl : public VolumeDesk {
     recorder_->record(journal::Note{std::move(program), severity, std::move(text)});
   }
   void estimated(HostOutcomes hosts);
+  Limits drive_limits() const;
   uint64_t part_of_volume(int64_t percent) const;
   void add_planned(const plan::Plan& plan);
   void record_planned(const journal::ImageId& image, const plan::PlannedLevel& planned);
@@ -124,11 +126,13 @@ class Runner::Impl : public VolumeDesk {
   void direct_dump_failed(JobInfo& job, DumpFailed& failed);
   void postpone(JobId id, const wire::Retry& retry, DumpFailed& failed);
   void dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome);
-  void write_image(JobId id);
+  void write_image(const WriteImage& command);
   void write_ended(JobId id, WriteOutcome outcome);
   void image_safe(JobId id, JobInfo& job);
-  void load_volume(int sequence);
-  void volume_over(const std::string& message);
+  void load_volume(const LoadVolume& command);
+  void hand_over_volume(const HandOverVolume& command);
+  void deny_volume(const DenyVolume& command);
+  void volume_over(size_t writer, const std::string& message);
   volume::PartOptions parts_of(const JobInfo& job) const;
   void settle_waiting();
   void sample_progress();
@@ -168,9 +172,13 @@ class Runner::Impl : public VolumeDesk {
   std::map<std::string, int64_t> interface_kps_;
   std::map<std::string, int64_t> host_max_dumps_;
 
-  Answer volume_answer_;  // a writer in the middle of an image waits for the next volume
-  uint64_t volume_bytes_ = 0;
-  uint64_t volume_files_ = 0;
+  struct WriterInfo {
+    Answer answer;  // its image waits, in the middle, for the next volume
+    std::optional<JobId> job;
+    uint64_t bytes = 0;  // on its volume
+    uint64_t files = 0;
+  };
+  std::vector<WriterInfo> writers_;
 
   base::Instant began_;
   std::unique_ptr<loop::Timer> progress_;

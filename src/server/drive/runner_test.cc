@@ -2,7 +2,10 @@
 #include "server/drive/runner.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
+
+#include <set>
 
 #include "server/drive/night_bench.h"
 
@@ -41,6 +44,16 @@ class RunnerTest : public NightBench {
     EXPECT_FALSE(has_index(disk));
     EXPECT_TRUE(info(disk).stats.empty());
     EXPECT_EQ(catalog_says(disk), "none");
+  }
+  // Volumes, tapelist, logs and histories are as before the first run.
+  void forget_all() {
+    for (const char* slot : {"vtapes/slot1", "vtapes/slot2", "vtapes/slot3"}) {
+      for (const auto& file : files_below(root / slot)) std::filesystem::remove(file);
+    }
+    std::filesystem::remove(root / "config/tapelist");
+    std::filesystem::remove(root / "changer");
+    std::filesystem::remove_all(root / "log");
+    std::filesystem::remove_all(root / "info");
   }
   void flip(const std::filesystem::path& file, off_t at) {
     const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
@@ -137,6 +150,53 @@ TEST_F(RunnerTest, DamagedOnTheWayIsNeverGood) {
   }
 }
 
+// Straight to two volumes: the first dump's bytes are held back until the second has begun.
+TEST_F(RunnerTest, SeveralVolumesAtATime) {
+  globals = "runtapes 3\ntaper-parallel-write 2";
+  holding_use = "";
+  const auto ran = run(all_good, [](Runner& runner, FakeClient&, const journal::Body& body) {
+    const auto* started = std::get_if<journal::DumpStarted>(&body);
+    if (started == nullptr || started->image.disk == "/d3") return;
+    const bool first = runner.state().volumes.size() < 2;
+    if (first) runner.pause(started->image.disk == "/d1" ? 0 : 1, "test");
+    if (!first)
+      for (const size_t disk : {0U, 1U}) runner.resume(disk, "test");
+  });
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d1", kOne);
+  expect_written(ran, "/d2", kTwo);
+  expect_written(ran, "/d3", kThree);
+  EXPECT_EQ(ran.count<journal::VolumeStarted>(), 2U);
+  EXPECT_EQ(ran.count<journal::VolumeFinished>(), 2U);
+  std::set<std::string> begun_on;
+  uint64_t kib = 0;
+  for (const char* disk : {"/d1", "/d2"}) begun_on.insert(ran.dump(disk).writing.begun_on);
+  EXPECT_EQ(begun_on, (std::set<std::string>{"V-001", "V-002"}));
+  for (const auto& volume : ran.state.volumes) kib += volume.kib;
+  EXPECT_GE(kib, (kOne.size() + kTwo.size()) / 1024);
+  const std::string log = log_text();
+  for (const char* label : {"V-001 tape 1", "V-002 tape 2"})
+    EXPECT_NE(log.find(std::string("label ") + label), std::string::npos) << log;
+  for (const char* label : {"V-001", "V-002"})
+    EXPECT_NE(log.find(fmt::format("INFO taper tape {} kb ", label)), std::string::npos) << log;
+}
+
+// With each volume full, the image of one writer goes on on the next volume while the others write.
+TEST_F(RunnerTest, SeveralWritersGoOnOnFurtherVolumes) {
+  globals = "runtapes 3\ntaper-parallel-write 3";
+  tapetype = "length 2 mbytes\npart-size 512 kbytes";
+  for (const char* holding : {"64 mbytes", ""}) {
+    SCOPED_TRACE(holding);
+    holding_use = holding;
+    const auto ran = run(all_good);
+    EXPECT_EQ(ran.status, 0);
+    for (const char* disk : {"/d1", "/d2", "/d3"}) EXPECT_EQ(catalog_says(disk), "ok") << disk;
+    EXPECT_EQ(ran.count<journal::VolumeFinished>(), ran.count<journal::VolumeStarted>());
+    EXPECT_LE(ran.count<journal::VolumeStarted>(), 3U);
+    forget_all();
+  }
+}
+
 // Parts of a dump that failed on its way straight to the volume belong to no image, also for Amanda's tools.
 TEST_F(RunnerTest, PartsOfAFailedDirectDumpAreNoImage) {
   holding_use = "";
@@ -185,13 +245,7 @@ TEST_F(RunnerTest, AVolumeThatEndsWithoutWarning) {
     }
     EXPECT_EQ(catalog_says("/d2"), "ok");
     EXPECT_EQ(ran.count<journal::VolumeFinished>(), ran.count<journal::VolumeStarted>());
-    for (const char* slot : {"vtapes/slot1", "vtapes/slot2", "vtapes/slot3"}) {
-      for (const auto& file : files_below(root / slot)) std::filesystem::remove(file);
-    }
-    std::filesystem::remove(root / "config/tapelist");
-    std::filesystem::remove(root / "changer");
-    std::filesystem::remove_all(root / "log");
-    std::filesystem::remove_all(root / "info");
+    forget_all();
   }
 }
 

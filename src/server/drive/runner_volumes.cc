@@ -1,6 +1,8 @@
 // The runner's volumes, and the images on their way from holding disk to them.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "server/drive/runner_impl.h"
 #include "server/hold/scan.h"
@@ -16,17 +18,21 @@ volume::PartOptions Runner::Impl::parts_of(const JobInfo& job) const {
                               job.disk != nullptr ? job.disk->dumptype : defaults);
 }
 
-void Runner::Impl::write_image(JobId id) {
+void Runner::Impl::write_image(const WriteImage& command) {
+  const JobId id = command.id;
   JobInfo& job = jobs_.at(id);
   ++job.writes;
-  recorder_->record(
-      journal::ImageWriteStarted{job.image, config_.first_storage().name, config_.first_storage().tapepool});
-  job.write =
-      std::make_unique<ImageWrite>(loop_, *this, id, job.file, job.header, parts_of(job), station_->lane());
+  job.writer = command.writer;
+  writers_.at(job.writer).job = id;
+  recorder_->record(journal::ImageWriteStarted{job.image, config_.first_storage().name,
+                                               config_.first_storage().tapepool,
+                                               station_->current(job.writer).label});
+  job.write = std::make_unique<ImageWrite>(loop_, *this, id, job.file, job.header, parts_of(job),
+                                           station_->lane(job.writer));
   job.judgement.reset();
   job.watch = std::make_unique<PathWatch>(PathShape{.from_holding = true, .to_volume = true});
   job.told_verdict.clear();
-  job.write->start(station_->current(),
+  job.write->start(station_->current(job.writer),
                    [this, id](WriteOutcome outcome) { write_ended(id, std::move(outcome)); });
 }
 
@@ -34,8 +40,8 @@ void Runner::Impl::part_ended(JobId id, const volume::PartResult& part) {
   JobInfo& job = jobs_.at(id);
   const auto& storage = config_.first_storage();
   const double seconds = std::chrono::duration<double>(part.duration).count();
-  volume_bytes_ += part.bytes;
-  ++volume_files_;
+  writers_.at(job.writer).bytes += part.bytes;
+  ++writers_.at(job.writer).files;
   if (!part.good) {
     return recorder_->record(journal::PartFailed{job.image, storage.name, storage.tapepool, part.label,
                                                  static_cast<uint64_t>(part.file), part.part, part.bytes,
@@ -54,8 +60,10 @@ void Runner::Impl::write_ended(JobId id, WriteOutcome outcome) {
   auto spent = std::make_shared<std::unique_ptr<ImageWrite>>(std::move(job.write));
   loop_.post([spent] { spent->reset(); });
   const auto& storage = config_.first_storage();
+  writers_.at(job.writer).job.reset();
   if (!outcome.result) {
-    if (outcome.volume_lost && station_->loaded()) volume_over(outcome.result.error().what());
+    if (outcome.volume_lost && station_->loaded(job.writer))
+      volume_over(job.writer, outcome.result.error().what());
     const bool again = !outcome.unreadable && job.writes < kWriteTries && !cancelled_;
     recorder_->record(journal::ImageWriteFailed{job.image, storage.name, storage.tapepool,
                                                 job.first_part.has_value(), outcome.parts, outcome.bytes,
@@ -108,37 +116,61 @@ void Runner::Impl::image_safe(JobId id, JobInfo& job) {
       });
 }
 
-void Runner::Impl::load_volume(int sequence) {
-  if (!station_) return feed(drive::NoVolume{no_station_});
-  station_->load([this, sequence](VolumeStation::Loading loading) {
+void Runner::Impl::load_volume(const LoadVolume& command) {
+  const size_t writer = command.writer;
+  if (!station_) return feed(drive::NoVolume{no_station_, writer});
+  station_->load(writer, [this, writer, sequence = command.sequence](VolumeStation::Loading loading) {
     for (auto& line : loading.notes) note(journal::Severity::info, "taper", std::move(line));
     if (!loading.volume) {
       const std::string reason = loading.volume.error().what();
-      feed(drive::NoVolume{reason});
-      if (volume_answer_) std::exchange(volume_answer_, nullptr)(base::fail(ErrorKind::full, reason));
-      return;
+      if (std::ranges::any_of(writers_, [&](const auto& it) { return it.files > 0; }))
+        note(journal::Severity::warning, "taper", "there is no further volume: " + reason);
+      return feed(drive::NoVolume{reason, writer});
     }
     const auto& storage = config_.first_storage();
-    volume_bytes_ = 0;
-    volume_files_ = 0;
+    writers_.at(writer).bytes = 0;
+    writers_.at(writer).files = 0;
     recorder_->record(journal::VolumeStarted{
         loading.volume->label, loading.volume->slot, sequence, storage.name, storage.tapepool,
         recorder_->timestamp(), static_cast<uint64_t>(std::max<int64_t>(storage.tapetype.length_kib, 0))});
-    if (volume_answer_) std::exchange(volume_answer_, nullptr)(station_->current());
-    feed(VolumeReady{});
+    if (auto answer = std::exchange(writers_.at(writer).answer, nullptr)) answer(station_->current(writer));
+    feed(VolumeReady{writer});
   });
 }
 
-void Runner::Impl::volume_over(const std::string& message) {
-  recorder_->record(journal::VolumeFinished{station_->current().label, base::to_kib(volume_bytes_),
-                                            volume_files_, message});
-  station_->unload();
+void Runner::Impl::hand_over_volume(const HandOverVolume& command) {
+  station_->hand_over(command.from, command.writer);
+  auto& from = writers_.at(command.from);
+  auto& to = writers_.at(command.writer);
+  to.bytes = std::exchange(from.bytes, 0);
+  to.files = std::exchange(from.files, 0);
+  // Later: commands are being carried out.
+  loop_.post([this, alive = alive_.ref(), writer = command.writer] {
+    if (alive.expired()) return;
+    if (auto answer = std::exchange(writers_.at(writer).answer, nullptr)) answer(station_->current(writer));
+  });
 }
 
-void Runner::Impl::next_volume(Answer answer) {
-  volume_over("OK");
-  volume_answer_ = std::move(answer);
-  feed(VolumeEnded{});
+void Runner::Impl::deny_volume(const DenyVolume& command) {
+  auto& writer = writers_.at(command.writer);
+  // That no volume was left is not the image's fault: no try is counted.
+  if (writer.job) --jobs_.at(*writer.job).writes;
+  if (auto answer = std::exchange(writer.answer, nullptr))
+    answer(base::fail(ErrorKind::full, command.reason));
+}
+
+void Runner::Impl::volume_over(size_t writer, const std::string& message) {
+  recorder_->record(journal::VolumeFinished{station_->current(writer).label,
+                                            base::to_kib(writers_.at(writer).bytes),
+                                            writers_.at(writer).files, message});
+  station_->unload(writer);
+}
+
+void Runner::Impl::next_volume(JobId id, Answer answer) {
+  const size_t writer = jobs_.at(id).writer;
+  volume_over(writer, "OK");
+  writers_.at(writer).answer = std::move(answer);
+  feed(VolumeEnded{writer});
 }
 
 }  // namespace headrace::drive

@@ -14,9 +14,10 @@ namespace headrace::drive {
 class VolumeDesk {
  public:
   virtual ~VolumeDesk() = default;
-  // The volume in use has come to its end. Answered later, with the next one or with why there is none.
+  // The volume that the job is written to has come to its end. Answered later, with the next one or with why
+  // there is none.
   using Answer = std::move_only_function<void(base::Result<LoadedVolume>)>;
-  virtual void next_volume(Answer answer) = 0;
+  virtual void next_volume(JobId job, Answer answer) = 0;
   virtual void part_ended(JobId job, const volume::PartResult& part) = 0;
 };
 

@@ -1,5 +1,6 @@
-// The run's place at the changer: loads one volume after another, labelled and entered in the tapelist. All
-// changer and volume work happens on one lane. Owned by the runner; loop thread.
+// The run's place at the changer: for each writer loads one volume after another, labelled and entered in the
+// tapelist. Choosing and labelling happen on a lane of the changer's, all else on a volume on the lane of its
+// writer. Owned by the runner; loop thread.
 #pragma once
 
 #include <functional>
@@ -33,30 +34,38 @@ class VolumeStation {
   // `timestamp` is the run's: written into labels and tapelist. Error: there is no changer.
   static base::Result<std::unique_ptr<VolumeStation>> open(loop::Loop& loop,
                                                            const config::ServerConfig& config,
-                                                           const std::string& timestamp);
+                                                           const std::string& timestamp, size_t writers = 1);
   ~VolumeStation();
 
-  void load(std::move_only_function<void(Loading)> done);
-  // The lane of every call to a volume.
-  uint64_t lane() const { return lane_; }
-  const LoadedVolume& current() const { return current_; }
-  bool loaded() const { return current_.volume != nullptr; }
-  // Lets go of the current volume, on the lane.
-  void unload();
+  // For a writer that has none; after the one it had is unloaded.
+  void load(size_t writer, std::move_only_function<void(Loading)> done);
+  // The lane of every call to a volume that the writer makes.
+  uint64_t lane(size_t writer) const { return places_.at(writer).lane; }
+  const LoadedVolume& current(size_t writer) const { return places_.at(writer).current; }
+  bool loaded(size_t writer) const { return current(writer).volume != nullptr; }
+  // Gives the volume of one writer, who makes no calls to it any more, to another that has none.
+  void hand_over(size_t from, size_t to);
+  // Lets go of the writer's volume, on its lane.
+  void unload(size_t writer);
   const config::Storage& storage() const { return storage_; }
 
  private:
   VolumeStation(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
-                std::unique_ptr<volume::Changer> changer);
+                std::unique_ptr<volume::Changer> changer, size_t writers);
+  void choose(size_t writer, std::move_only_function<void(Loading)> done);
 
   loop::Loop& loop_;
   const config::ServerConfig& config_;
   const config::Storage& storage_;
   std::string timestamp_;
-  uint64_t lane_;
+  uint64_t lane_;                              // of choosing and labelling
   std::shared_ptr<volume::Changer> changer_;   // shared with works on the lane
   std::shared_ptr<volume::LabelRules> rules_;  // as changer_
-  LoadedVolume current_;
+  struct Place {
+    uint64_t lane = 0;
+    LoadedVolume current = {};
+  };
+  std::vector<Place> places_;  // of the writers
   base::Alive alive_;
 };
 

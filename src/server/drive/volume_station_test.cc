@@ -1,5 +1,7 @@
 #include "server/drive/volume_station.h"
 
+#include <set>
+
 #include "server/drive/night_bench.h"
 
 namespace headrace::drive {
@@ -7,15 +9,15 @@ namespace {
 
 class VolumeStationTest : public NightBench {
  protected:
-  void open() {
+  void open(size_t writers = 1) {
     config = configuration();
-    auto opened = VolumeStation::open(*loop, config, "20261123000000");
+    auto opened = VolumeStation::open(*loop, config, "20261123000000", writers);
     ASSERT_TRUE(opened) << opened.error().what();
     station = std::move(*opened);
   }
-  VolumeStation::Loading load() {
+  VolumeStation::Loading load(size_t writer = 0) {
     VolumeStation::Loading got;
-    station->load([&](VolumeStation::Loading loading) {
+    station->load(writer, [&](VolumeStation::Loading loading) {
       got = std::move(loading);
       loop->stop();
     });
@@ -46,23 +48,59 @@ TEST_F(VolumeStationTest, LoadsEachVolumeOnceARun) {
   for (int i = 0; i < 4; ++i) {
     const auto loading = load();
     got.push_back(loading.volume ? loading.volume->label : "none");
-    EXPECT_EQ(station->loaded(), loading.volume.has_value());
-    station->unload();
-    EXPECT_FALSE(station->loaded());
+    EXPECT_EQ(station->loaded(0), loading.volume.has_value());
+    station->unload(0);
+    EXPECT_FALSE(station->loaded(0));
   }
   EXPECT_EQ(got, (std::vector<std::string>{"V-001", "V-002", "V-003", "none"}));
   EXPECT_EQ(labels(), (std::vector<std::string>{"V-001", "V-002", "V-003"}));
-  fence(station->lane());
+  fence(station->lane(0));
   EXPECT_EQ(in_use(), 0U);
+}
+
+TEST_F(VolumeStationTest, EachWriterHasItsOwn) {
+  open(2);
+  EXPECT_NE(station->lane(0), station->lane(1));
+  (void)load(1);
+  EXPECT_FALSE(station->loaded(0));
+  EXPECT_EQ(station->current(1).label, "V-001");
+  (void)load(0);
+  EXPECT_EQ(station->current(0).label, "V-002");
+  EXPECT_EQ(in_use(), 2U);
+  station->unload(1);
+  station->hand_over(0, 1);
+  EXPECT_FALSE(station->loaded(0));
+  EXPECT_EQ(station->current(1).label, "V-002");
+  (void)load(0);
+  EXPECT_EQ(station->current(0).label, "V-003");
+  for (const size_t writer : {0U, 1U}) {
+    station->unload(writer);
+    fence(station->lane(writer));
+  }
+  EXPECT_EQ(in_use(), 0U);
+}
+
+TEST_F(VolumeStationTest, WritersThatLoadAtTheSameTimeGetDifferentVolumes) {
+  open(3);
+  std::set<std::string> labels;
+  for (const size_t writer : {0U, 1U, 2U}) {
+    station->load(writer, [&](const VolumeStation::Loading& loading) {
+      ASSERT_TRUE(loading.volume) << loading.volume.error().what();
+      labels.insert(loading.volume->label);
+      if (labels.size() == 3) loop->stop();
+    });
+  }
+  loop->run();
+  EXPECT_EQ(labels, (std::set<std::string>{"V-001", "V-002", "V-003"}));
 }
 
 // As when the run is over while something on the lane still holds the volume.
 TEST_F(VolumeStationTest, AVolumeMayOutliveTheStation) {
   open();
   (void)load();
-  auto kept = station->current();
+  auto kept = station->current(0);
   EXPECT_EQ(in_use(), 1U);
-  const uint64_t lane = station->lane();
+  const uint64_t lane = station->lane(0);
   station.reset();
   fence(lane);
   EXPECT_EQ(in_use(), 1U);
@@ -73,8 +111,8 @@ TEST_F(VolumeStationTest, AVolumeMayOutliveTheStation) {
 
 TEST_F(VolumeStationTest, DestroyedWhileLoadingTellsNothing) {
   open();
-  const uint64_t lane = station->lane();
-  station->load([](const VolumeStation::Loading&) { ADD_FAILURE() << "told"; });
+  const uint64_t lane = station->lane(0);
+  station->load(0, [](const VolumeStation::Loading&) { ADD_FAILURE() << "told"; });
   station.reset();
   fence(lane);
   loop::turn_loop(*loop, 5, [&] { loop->stop(); });

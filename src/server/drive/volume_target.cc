@@ -28,7 +28,7 @@ void VolumeTarget::abandon() {
 }
 
 void VolumeTarget::volume_wanted() {
-  desk_.next_volume([this, alive = alive_.ref()](Result<LoadedVolume> next) {
+  desk_.next_volume(job_, [this, alive = alive_.ref()](Result<LoadedVolume> next) {
     if (alive.expired() || !writer_) return;
     if (!next) return writer_->refuse(std::move(next).error());
     writer_->use(next->volume, next->label);

@@ -24,6 +24,7 @@ struct Site {
   int64_t dumpcycle = 7;
   int64_t tapecycle = 20;
   int64_t runtapes = 2;
+  int64_t parallel_writes = 1;
   double volumes_for_fulls = 1.0;  // how many nights' shares of fulls a run's volumes take
   double holding_share = 0.5;      // of a run's volumes
   unsigned failures_in_100 = 0;    // of dumps
@@ -85,6 +86,8 @@ class Years {
   size_t longest_without_full() const { return longest_without_full_; }
   // On which more was made in full than twice a night's share, though no single disk is that large.
   size_t crowded_nights() const { return crowded_nights_; }
+  // Of the writers, at one time.
+  size_t most_writing() const { return most_writing_; }
 
  private:
   double share() { return static_cast<double>(random_() % 10'000) / 10'000; }
@@ -96,11 +99,17 @@ class Years {
     SCOPED_TRACE(fmt::format("night {}", night_));
     grow();
     const auto plan = make_tonights_plan();
-    drive_.emplace(Limits{.in_parallel = 5, .volumes = capacity_.volumes, .reserve_percent = 50});
+    drive_.emplace(
+        Limits{.in_parallel = 5,
+               .volumes = capacity_.volumes,
+               .parallel_writes = site_.parallel_writes,
+               .volume_kib = site_.parallel_writes > 1 ? static_cast<uint64_t>(capacity_.volume_kib) : 0,
+               .reserve_percent = 50});
+    writers_.assign(static_cast<size_t>(site_.parallel_writes), {});
+    loads_ = 0;
     jobs_.clear();
     outcomes_.clear();
     events_ = {};
-    volume_left_kib_ = 0;
     volume_found_ = !one_of_100(site_.nights_without_volume_in_100);
     Flush flush;
     for (auto& [machine, image] : held_) {
@@ -197,6 +206,17 @@ class Years {
     Destination to = Destination::holding;
     std::string timestamp = {};
   };
+  struct Rest {
+    uint64_t kib = 0;
+    double seconds = 0;
+    Input done;
+  };
+  struct Writer {
+    size_t volume = 0;  // 0: none
+    uint64_t left_kib = 0;
+    std::optional<JobId> job;
+    std::optional<Rest> interrupted;
+  };
   struct Event {
     double at_s = 0;
     uint64_t order = 0;
@@ -214,18 +234,21 @@ class Years {
     if (const auto* held = std::get_if<DumpHeld>(&event.input)) {
       remember(held->id, 0);
     } else if (const auto* dumped = std::get_if<DumpWritten>(&event.input)) {
-      remember(dumped->id, volume_);
+      remember(dumped->id, done_by(dumped->id));
       ended(dumped->id);
       running_.erase(dumped->id);
     } else if (const auto* written = std::get_if<ImageWritten>(&event.input)) {
       const auto& image = jobs_.at(written->id);
-      move_copy(image, volume_);
+      move_copy(image, done_by(written->id));
       holding_.free_kib += image.as.stored_kib;
       ended(written->id);
     } else if (const auto* failed = std::get_if<DumpFailed>(&event.input)) {
       const auto& image = jobs_.at(failed->id);
       if (image.to == Destination::holding) holding_.free_kib += image.as.stored_kib;
       running_.erase(failed->id);
+      if (image.to == Destination::volume) (void)done_by(failed->id);
+    } else if (const auto* not_written = std::get_if<ImageFailed>(&event.input)) {
+      (void)done_by(not_written->id);
     }
     if (const auto* held = std::get_if<DumpHeld>(&event.input)) running_.erase(held->id);
     feed(event.input);
@@ -253,44 +276,82 @@ class Years {
       ASSERT_LE(image.as.stored_kib, holding_.free_kib);
       holding_.free_kib -= image.as.stored_kib;
     }
+    if (c.to == Destination::volume) take_writer(c.writer, c.id);
     if (one_of_100(site_.failures_in_100))
       return after(seconds / 2, DumpFailed{c.id, DumpFailed::Kind::failed, "lost", false});
     if (c.to == Destination::holding) return after(seconds, DumpHeld{c.id, image.as.stored_kib});
-    write(c.id, seconds, DumpWritten{c.id});
+    write(c.writer, seconds, DumpWritten{c.id});
   }
   void obey(const WriteImage& c) {
-    write(c.id, static_cast<double>(jobs_.at(c.id).as.stored_kib) / 50'000, ImageWritten{c.id});
+    take_writer(c.writer, c.id);
+    write(c.writer, static_cast<double>(jobs_.at(c.id).as.stored_kib) / 50'000, ImageWritten{c.id});
   }
-  void write(JobId id, double seconds, Input done) {
-    const uint64_t kib = jobs_.at(id).as.stored_kib;
-    if (kib <= volume_left_kib_) {
-      volume_left_kib_ -= kib;
+  void take_writer(size_t number, JobId id) {
+    ASSERT_FALSE(writers_.at(number).job) << "two on one writer";
+    ASSERT_NE(writers_.at(number).volume, 0U) << "a writer without a volume";
+    writers_[number].job = id;
+    size_t writing = 0;
+    for (const auto& writer : writers_) writing += writer.job ? 1 : 0;
+    most_writing_ = std::max(most_writing_, writing);
+  }
+  // The volume that the job ended on; its writer is idle.
+  size_t done_by(JobId id) {
+    for (auto& writer : writers_)
+      if (writer.job == id) {
+        writer.job.reset();
+        return writer.volume;
+      }
+    ADD_FAILURE() << "nobody writes " << id;
+    return 0;
+  }
+  void write(size_t number, double seconds, Input done) {
+    auto& writer = writers_.at(number);
+    const uint64_t kib = jobs_.at(*writer.job).as.stored_kib;
+    if (kib <= writer.left_kib) {
+      writer.left_kib -= kib;
       return after(seconds, std::move(done));
     }
     // It goes on on the next volume, when there is one; else it is not written.
-    interrupted_ = {id, kib - volume_left_kib_, seconds, std::move(done)};
-    volume_left_kib_ = 0;
-    after(seconds / 2, VolumeEnded{});
+    writer.interrupted = {kib - writer.left_kib, seconds, std::move(done)};
+    writer.left_kib = 0;
+    after(seconds / 2, VolumeEnded{number});
   }
-  void obey(const LoadVolume&) {
-    if (!volume_found_) return after(1, NoVolume{"no volume in the changer"});
+  void go_on(Writer& writer, double wait_s) {
+    auto rest = std::exchange(writer.interrupted, std::nullopt);
+    if (!rest) return;
+    writer.left_kib -= std::min(writer.left_kib, rest->kib);
+    after(wait_s + rest->seconds, std::move(rest->done));
+  }
+  void obey(const LoadVolume& c) {
+    ASSERT_LE(++loads_, site_.runtapes) << "runtapes";
+    auto& writer = writers_.at(c.writer);
+    writer.volume = 0;
+    if (!volume_found_) return after(1, NoVolume{"no volume in the changer", c.writer});
     volume_ = volume_ % static_cast<size_t>(site_.tapecycle) + 1;
     // What it held is gone.
     for (auto& machine : machines_)
       std::erase_if(machine.copies, [this](const Copy& copy) { return copy.volume == volume_; });
-    volume_left_kib_ = static_cast<uint64_t>(capacity_.volume_kib);
-    after(10, VolumeReady{});
-    if (auto rest = std::exchange(interrupted_, std::nullopt)) {
-      volume_left_kib_ -= std::min(volume_left_kib_, rest->kib);
-      after(10 + rest->seconds, std::move(rest->done));
-    }
+    writer.volume = volume_;
+    writer.left_kib = static_cast<uint64_t>(capacity_.volume_kib);
+    after(10, VolumeReady{c.writer});
+    go_on(writer, 10);
+  }
+  void obey(const HandOverVolume& c) {
+    auto& from = writers_.at(c.from);
+    auto& to = writers_.at(c.writer);
+    ASSERT_FALSE(from.job) << "its volume is in use";
+    to.volume = std::exchange(from.volume, 0);
+    to.left_kib = std::exchange(from.left_kib, 0);
+    go_on(to, 1);
   }
   void obey(const DenyVolume& c) {
-    auto rest = std::exchange(interrupted_, std::nullopt);
+    auto& writer = writers_.at(c.writer);
+    auto rest = std::exchange(writer.interrupted, std::nullopt);
     if (!rest) return;
-    if (jobs_.at(rest->id).to == Destination::volume && running_.contains(rest->id))
-      return after(1, DumpFailed{rest->id, DumpFailed::Kind::failed, c.reason, false});
-    after(1, ImageFailed{rest->id, c.reason, false, false});
+    const JobId id = *writer.job;
+    if (jobs_.at(id).to == Destination::volume && running_.contains(id))
+      return after(1, DumpFailed{id, DumpFailed::Kind::failed, c.reason, false});
+    after(1, ImageFailed{id, c.reason, false, false});
   }
   void obey(const Degraded&) {}
   void obey(const TakeDegraded& c) {
@@ -349,13 +410,6 @@ class Years {
     }
   }
 
-  struct Rest {
-    JobId id = 0;
-    uint64_t kib = 0;
-    double seconds = 0;
-    Input done;
-  };
-
   const Site site_;
   std::mt19937 random_;
   std::vector<Machine> machines_;
@@ -374,10 +428,11 @@ class Years {
   std::priority_queue<Event> events_;
   uint64_t next_event_ = 0;
   double now_s_ = 0;
-  size_t volume_ = 0;
-  uint64_t volume_left_kib_ = 0;
+  size_t volume_ = 0;  // the last one begun
   bool volume_found_ = true;
-  std::optional<Rest> interrupted_;
+  std::vector<Writer> writers_;
+  int64_t loads_ = 0;  // tonight
+  size_t most_writing_ = 0;
 
   std::string trace_;
   size_t crowded_nights_ = 0;
@@ -414,6 +469,26 @@ TEST(Years, volumes_too_small_for_the_cycle_still_let_every_disk_have_fulls) {
     years.run(200);
     EXPECT_LE(years.longest_without_full(), 60U);
   }
+}
+
+TEST(Years, several_writers_share_the_volumes_of_a_run) {
+  size_t most = 0;
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    Years years({.disks = 15,
+                 .tapecycle = 40,
+                 .runtapes = 4,
+                 .parallel_writes = 3,
+                 .volumes_for_fulls = 3,
+                 .holding_share = 0.1,
+                 .failures_in_100 = 5,
+                 .nights_without_volume_in_100 = 5},
+                seed);
+    years.run(200);
+    EXPECT_LE(years.longest_without_full(), 30U);
+    most = std::max(most, years.most_writing());
+  }
+  EXPECT_EQ(most, 3U);
 }
 
 TEST(Years, the_same_seed_gives_the_same_years) {

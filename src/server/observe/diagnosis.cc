@@ -300,8 +300,11 @@ class Analysis {
           "or let fewer run at once (inparallel {})",
           names, std::max<size_t>(1, out_.groups.size())));
     if (joint == "volume")
-      return add(fmt::format(
-          "{}: they go straight to the volume, which takes one at a time: give them holding disk", names));
+      return add(
+          fmt::format("{}: they go straight to volumes, each of which takes one at a time: give them holding "
+                      "disk, or let "
+                      "more volumes be written at a time (taper-parallel-write)",
+                      names));
     if (joint == "server cpu")
       return add(
           fmt::format("{}: the server's processors are what they share: compress on the client, or compress "

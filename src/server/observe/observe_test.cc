@@ -245,6 +245,40 @@ TEST(Status, reads_as_kept) {
   expect_as_kept("status-quiet.txt", status_text(reduce(events_of(kQuiet)), at(9999, Life::finished)));
 }
 
+// Each image is on the volume it is on, not on the newest.
+TEST(Status, several_volumes_at_a_time) {
+  const std::vector<Step> night = {
+      {0, RunStarted{"daily", "Example", kRun, "backup.example.org", 4711, "0.1.0", RunKind::dump}},
+      {1, DlePlanned{kSrv, "a full is due today", 2940, 2940, 1024}},
+      {1, DlePlanned{kHome, "a full is due today", 2940, 2940, 1024}},
+      {2, ImageHeld{kSrv, "/hold/s", 2940, 1, {}}},
+      {2, ImageHeld{kHome, "/hold/h", 2940, 1, {}}},
+      {3, VolumeStarted{"DAILY-008", "8", 1, "vtapes", "daily", kRun, 4096}},
+      {3, ImageWriteStarted{kSrv, "vtapes", "daily", "DAILY-008"}},
+      {4, VolumeStarted{"DAILY-009", "9", 2, "vtapes", "daily", kRun, 4096}},
+      {4, ImageWriteStarted{kHome, "vtapes", "daily", "DAILY-009"}},
+  };
+  const auto line_of = [](const std::string& text, const std::string& word) {
+    const size_t end = text.find('\n', text.find(word));
+    const size_t start = text.rfind('\n', end - 1);
+    return text.substr(start + 1, end - start - 1);
+  };
+  auto text = status_text(reduce(events_of(night)), at(5));
+  EXPECT_THAT(line_of(text, kSrv.disk), testing::HasSubstr("to DAILY-008")) << text;
+  EXPECT_THAT(line_of(text, kHome.disk), testing::HasSubstr("to DAILY-009")) << text;
+  for (const char* volume : {"volume DAILY-008", "volume DAILY-009"})
+    EXPECT_THAT(line_of(text, volume), testing::EndsWith("in use")) << text;
+  EXPECT_THAT(joined(progress_screen(reduce(events_of(night)), at(5).now_us, {200, 10})),
+              testing::HasSubstr("; volume DAILY-008; volume DAILY-009"));
+
+  const std::vector<Step> later = {{5, PartWritten{kSrv, "vtapes", "daily", "DAILY-008", 1, 1, -1, 99, 1, 0}},
+                                   {6, VolumeFinished{"DAILY-008", 1, 1, "OK"}},
+                                   {7, VolumeStarted{"DAILY-010", "10", 3, "vtapes", "daily", kRun, 4096}}};
+  text = status_text(reduce(events_of(night + later)), at(8));
+  EXPECT_THAT(line_of(text, kSrv.disk), testing::HasSubstr("to DAILY-010")) << "it goes on there: " << text;
+  EXPECT_THAT(line_of(text, kHome.disk), testing::HasSubstr("to DAILY-009")) << text;
+}
+
 TEST(Report, reads_as_kept) {
   const auto night = kPlanning + kPlanned + kMidnight;
   expect_as_kept("report-night.txt", report_text(reduce(events_of(night + kMorning)), {.autoflush = true}));

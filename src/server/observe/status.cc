@@ -63,8 +63,14 @@ std::string labels_of(const DumpState& dump) {
   return out;
 }
 
-// Where an image is being written to, also before its first part is there.
+// Where an image is being written to, also before its first part is there: the volume of its last part, or on
+// which it began; when that is at its end, the newest.
 std::string volume_of(const RunState& state, const DumpState& dump) {
+  const auto& writing = dump.writing;
+  const std::string& last = writing.labels.empty() ? writing.begun_on : writing.labels.back();
+  const bool in_use = std::ranges::any_of(
+      state.volumes, [&last](const auto& it) { return it.label == last && !it.finished; });
+  if (in_use) return printable(last);
   if (!state.volumes.empty() && !state.volumes.back().finished) return printable(state.volumes.back().label);
   return labels_of(dump);
 }
