@@ -15,14 +15,18 @@
 // The volumes: one to each of the writers (writers.h), of which a held image, or a dump that goes straight to
 // a volume, takes any that is idle. While any has a volume, or can get one, the run is not degraded; one that
 // cannot go on gives up its image, which takes another writer. Amanda's rules say when a further volume is
-// begun: for dumps that go straight to a volume, when room on holding disk is short, and when more is held
-// than the volumes begun have room for, by the thresholds. Where they leave it open:
+// begun: for dumps that go straight to a volume, when room on holding disk is short, when more is held than
+// the volumes begun have room for, by the thresholds, and when more dumps are held than these take. Where
+// they leave it open:
 //   - Held images leave one of several writers to dumps that can only go straight to a volume, so that these
 //     do not wait until the night's last image.
 //   - A writer whose image comes to its volume's end takes over the volume of an idle one before a further
 //     one is loaded, as this spares a volume; and with runtapes used up it need not fail.
 //   - Beside others that write, an image goes only where it fits; one that fits nowhere waits until no other
 //     writes.
+//   - A dump counts on each volume that has a part of it, also when it failed. A volume with as many as it
+//   may
+//     take is ended at once; with it began the writing, so what is held then goes on to the next one.
 //   - That a volume gave out in the middle of an image is not the image's fault: no try is counted.
 //
 // Every job ends exactly once: with the input ImageWritten or DumpWritten, or with the command GiveUp or
@@ -99,6 +103,7 @@ class Drive {
   void write_next();
   void write_on_ready();
   void wait_or_leave();
+  void retire_volumes();
   void begin_write(std::vector<JobId>::iterator image, size_t writer);
   bool worth_a_volume() const;
   bool direct_dump_waits() const;

@@ -60,6 +60,7 @@ class AnyNight {
                .volumes = static_cast<int64_t>(pick(4)),
                .write_tries = 2,
                .parallel_writes = static_cast<int64_t>(pick(4)),
+               .dumps_on_volume = one_in(3) ? static_cast<int64_t>(pick(4)) : INT64_MAX,
                .held_threshold_kib = one_in(2) ? pick(900) : 0,
                .scheduled_threshold_kib = one_in(2) ? pick(2000) : 0,
                .flush_kib = one_in(3) ? pick(900) : 0,
@@ -154,6 +155,13 @@ class AnyNight {
     ASSERT_EQ(c.sequence, ++loads_);
     ASSERT_LE(loads_, limits_.volumes);
     writer.loading = true;
+    writer.dumps = writer.job ? 1 : 0;
+  }
+  void obey(const EndVolume& c) {
+    auto& writer = writer_at(c.writer);
+    ASSERT_TRUE(writer.loaded && !writer.job);
+    ASSERT_EQ(writer.dumps, std::max<int64_t>(limits_.dumps_on_volume, 1));
+    writer.loaded = false;
   }
   void obey(const DenyVolume& c) {
     auto& writer = writer_at(c.writer);
@@ -167,6 +175,8 @@ class AnyNight {
     ASSERT_TRUE(to.job && !to.loaded && !to.loading && !to.denied);
     from.loaded = false;
     to.loaded = true;
+    to.dumps = from.dumps + 1;
+    ASSERT_LE(to.dumps, std::max<int64_t>(limits_.dumps_on_volume, 1));
   }
   void obey(const Degraded&) {
     ASSERT_FALSE(degraded_);
@@ -202,6 +212,7 @@ class AnyNight {
 
   struct Writer {
     bool loading = false, loaded = false, denied = false;
+    int64_t dumps = 0;  // on its volume
     std::optional<JobId> job;
     // With a volume, or with the answer that it gets none.
     bool may_end() const { return job && (loaded || denied); }
@@ -219,6 +230,7 @@ class AnyNight {
     auto& writer = writer_at(number);
     ASSERT_TRUE(writer.loaded && !writer.job && !writer.denied);
     writer.job = id;
+    ASSERT_LE(++writer.dumps, std::max<int64_t>(limits_.dumps_on_volume, 1));
   }
 
   void end_something() {

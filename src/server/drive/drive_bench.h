@@ -31,6 +31,7 @@ inline std::string text(const Command& command) {
     std::string operator()(const LoadVolume& c) const {
       return fmt::format("load {}{}", c.sequence, on(c.writer));
     }
+    std::string operator()(const EndVolume& c) const { return "end volume" + on(c.writer); }
     std::string operator()(const DenyVolume& c) const { return "deny" + on(c.writer); }
     std::string operator()(const HandOverVolume& c) const {
       return fmt::format("hand over {} to {}", c.from, c.writer);

@@ -27,6 +27,8 @@ struct Limits {
   int64_t write_tries = 2;  // of one held image
   // Volumes written at a time, within `volumes` (taper-parallel-write); below 1 means 1.
   int64_t parallel_writes = 1;
+  // Dumps on one volume, each that has a part there (max-dle-by-volume); below 1 means 1.
+  int64_t dumps_on_volume = INT64_MAX;
   // A volume is begun when what is held, and what is held and still to come, are more than these parts of it;
   // at the end of the run when what is held is more than `flush_kib` (flush-threshold-dumped,
   // flush-threshold-scheduled, taperflush).
@@ -187,6 +189,10 @@ struct LoadVolume {
   int sequence = 1;  // of the run's volumes, from 1
   size_t writer = 0;
 };
+// The volume of the writer, which is idle, takes no more dumps: it is done with.
+struct EndVolume {
+  size_t writer = 0;
+};
 // The writer's image gets no further volume: end it with ImageFailed or DumpFailed.
 struct DenyVolume {
   std::string reason;
@@ -244,8 +250,8 @@ struct NowWaits {
 struct FinishRun {};
 
 using Command =
-    std::variant<StartDump, WriteImage, LoadVolume, DenyVolume, HandOverVolume, Degraded, TakeDegraded,
-                 GiveUp, LeaveOnHolding, AbortDump, AbortWrite, NowWaits, FinishRun>;
+    std::variant<StartDump, WriteImage, LoadVolume, EndVolume, DenyVolume, HandOverVolume, Degraded,
+                 TakeDegraded, GiveUp, LeaveOnHolding, AbortDump, AbortWrite, NowWaits, FinishRun>;
 
 // "the holding disks to have room": follows "waits for".
 std::string_view text_of(Wait why);

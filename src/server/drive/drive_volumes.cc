@@ -127,6 +127,7 @@ bool Drive::direct_dump_waits() const {
 // Whether enough is held, or expected, to begin a volume, or a further one, for it.
 bool Drive::worth_a_volume() const {
   if (room_is_short()) return true;
+  if (const auto room = writers_.room_for_dumps(); room && images_.size() > *room) return true;
   // With the first volume it is seen whether anything comes of those that wait.
   if (!writers_.any_volume() &&
       std::ranges::any_of(order_, [this](JobId id) { return could_start(jobs_.at(id)); }))
@@ -219,8 +220,18 @@ void Drive::write_on_ready() {
   }
 }
 
+void Drive::retire_volumes() {
+  for (size_t writer = 0; writer < writers_.size(); ++writer) {
+    const auto& it = writers_.at(writer);
+    if (!it.idle() || it.volume != Volume::ready || !writers_.has_all_dumps(writer)) continue;
+    writers_.retire(writer);
+    say(EndVolume{writer});
+  }
+}
+
 void Drive::write_next() {
   claimed_ = 0;
+  retire_volumes();
   write_on_ready();
   if (images_.empty()) return;
   if (!worth_a_volume()) {

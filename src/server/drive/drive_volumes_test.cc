@@ -228,5 +228,41 @@ TEST(Drive, an_unreadable_image_is_left_as_evidence) {
               ElementsAre("leave 1: bad chunk"));
 }
 
+TEST(Drive, no_more_dumps_than_max_dle_by_volume_are_on_a_volume) {
+  PlayedNight night({.in_parallel = 1, .volumes = 2, .dumps_on_volume = 2});
+  night.on(Flush{{1, 2, 3}});
+  EXPECT_THAT(night.on(VolumeReady{}), ElementsAre("write 1"));
+  EXPECT_THAT(night.on(ImageWritten{1}), ElementsAre("write 2"));
+  EXPECT_THAT(night.on(ImageWritten{2}), ElementsAre("end volume", "load 2"));
+  night.on(VolumeReady{});
+  night.on(Schedule{{with_holding(4, Holding::never), with_holding(5, Holding::never)}});
+  EXPECT_THAT(night.on(ImageWritten{3}), ElementsAre("start 4#1 volume"));
+  EXPECT_THAT(
+      night.on(DumpWritten{4}),
+      ElementsAre("end volume",
+                  "degraded config: 2 volumes used; runtapes=2 does not allow more, max-dle-by-volume=2 "
+                  "ended the last",
+                  testing::StartsWith("give up 5: it may not use holding disk"), "finish"));
+}
+
+TEST(Drive, with_few_dumps_on_a_volume_further_ones_are_begun_whatever_the_thresholds) {
+  PlayedNight night({.in_parallel = 1, .volumes = 3, .dumps_on_volume = 1, .held_threshold_kib = 150});
+  night.on(Schedule{{job(1), job(2), job(3)}});
+  EXPECT_THAT(night.on(DumpHeld{1, 100}), ElementsAre("start 2#1 holding"));
+  EXPECT_THAT(night.on(DumpHeld{2, 100}), ElementsAre("load 1", "start 3#1 holding"));
+  EXPECT_THAT(night.on(VolumeReady{}), ElementsAre("write 1"));
+  EXPECT_THAT(night.on(ImageWritten{1}), ElementsAre("end volume", "load 2"));
+}
+
+TEST(Drive, a_dump_counts_on_each_volume_that_has_a_part_of_it) {
+  PlayedNight night({.in_parallel = 1, .volumes = 3, .dumps_on_volume = 2});
+  night.on(Flush{{1, 2, 3}});
+  night.on(VolumeReady{});
+  EXPECT_THAT(night.on(VolumeEnded{}), ElementsAre("load 2"));
+  night.on(VolumeReady{});
+  EXPECT_THAT(night.on(ImageWritten{1}), ElementsAre("write 2"));
+  EXPECT_THAT(night.on(ImageWritten{2}), ElementsAre("end volume", "load 3"));
+}
+
 }  // namespace
 }  // namespace headrace::drive

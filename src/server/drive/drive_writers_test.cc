@@ -98,6 +98,18 @@ TEST(DriveWriters, beside_others_an_image_goes_only_where_it_fits) {
   EXPECT_THAT(night.on(ImageWritten{2}), ElementsAre("write 3")) << "nobody writes: it may be cut";
 }
 
+TEST(DriveWriters, a_further_volume_is_begun_for_dumps_beyond_what_those_begun_take) {
+  auto limits = writers(2, 3);
+  limits.dumps_on_volume = 2;
+  PlayedNight night(limits);
+  night.on(Flush{{1, 2, 3, 4}, {1, 1, 1, 1}});
+  EXPECT_THAT(night.on(VolumeReady{0}), ElementsAre("write 1", "load 2 on 1")) << "3 wait, one more is taken";
+  EXPECT_THAT(night.on(VolumeReady{1}), ElementsAre("write 2 on 1"));
+  EXPECT_THAT(night.on(ImageWritten{1}), ElementsAre("write 3"));
+  EXPECT_THAT(night.on(ImageWritten{3}), ElementsAre("end volume"));
+  EXPECT_THAT(night.on(ImageWritten{2}), ElementsAre("write 4 on 1"));
+}
+
 TEST(DriveWriters, a_lost_volume_is_its_writers_alone) {
   PlayedNight night(writers(2, 3));
   night.on(Flush{{1, 2}, {900, 900}});

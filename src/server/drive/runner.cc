@@ -119,6 +119,7 @@ Limits Runner::Impl::drive_limits() const {
           .volumes = options_.no_volume ? 0 : storage.runtapes,
           .write_tries = kWriteTries,
           .parallel_writes = storage.taper_parallel_write,
+          .dumps_on_volume = storage.max_dle_by_volume,
           .held_threshold_kib = part_of_volume(storage.flush_threshold_dumped),
           .scheduled_threshold_kib = part_of_volume(storage.flush_threshold_scheduled),
           .flush_kib = part_of_volume(storage.taperflush),
@@ -242,6 +243,7 @@ void Runner::Impl::obey(const Command& command) {
   if (const auto* start = std::get_if<StartDump>(&command)) return start_dump(*start);
   if (const auto* write = std::get_if<WriteImage>(&command)) return write_image(*write);
   if (const auto* load = std::get_if<LoadVolume>(&command)) return load_volume(*load);
+  if (const auto* ended = std::get_if<EndVolume>(&command)) return volume_over(ended->writer, "OK");
   if (const auto* handed = std::get_if<HandOverVolume>(&command)) return hand_over_volume(*handed);
   if (const auto* deny = std::get_if<DenyVolume>(&command)) return deny_volume(*deny);
   if (const auto* degraded = std::get_if<Degraded>(&command)) {

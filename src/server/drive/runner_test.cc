@@ -181,6 +181,19 @@ TEST_F(RunnerTest, SeveralVolumesAtATime) {
     EXPECT_NE(log.find(fmt::format("INFO taper tape {} kb ", label)), std::string::npos) << log;
 }
 
+TEST_F(RunnerTest, FewDumpsOnAVolume) {
+  globals = "runtapes 3\nmax-dle-by-volume 2";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 0);
+  expect_written(ran, "/d1", kOne);
+  expect_written(ran, "/d2", kTwo);
+  expect_written(ran, "/d3", kThree);
+  ASSERT_EQ(ran.state.volumes.size(), 2U);
+  EXPECT_EQ(ran.state.volumes[0].parts, 2U);
+  EXPECT_EQ(ran.state.volumes[1].parts, 1U);
+  EXPECT_EQ(ran.count<journal::VolumeFinished>(), 2U);
+}
+
 // With each volume full, the image of one writer goes on on the next volume while the others write.
 TEST_F(RunnerTest, SeveralWritersGoOnOnFurtherVolumes) {
   globals = "runtapes 3\ntaper-parallel-write 3";

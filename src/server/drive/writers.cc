@@ -13,7 +13,8 @@ Writers::Writers(const Limits& limits)
     : writers_(static_cast<size_t>(
           std::clamp<int64_t>(limits.parallel_writes, 1, std::max<int64_t>(limits.volumes, 1)))),
       volumes_(limits.volumes),
-      volume_kib_(limits.volume_kib) {}
+      volume_kib_(limits.volume_kib),
+      most_dumps_(std::max<int64_t>(limits.dumps_on_volume, 1)) {}
 
 std::optional<size_t> Writers::idle(Volume volume) const {
   for (size_t i = 0; i < writers_.size(); ++i)
@@ -49,8 +50,9 @@ bool Writers::others_write(size_t writer) const {
 std::string Writers::why_no_more() const {
   if (no_more_) return *no_more_;
   if (volumes_ <= 0) return "no volume is to be used in this run";
-  return fmt::format("{} volume{} used; runtapes={} does not allow more", loads_, loads_ == 1 ? "" : "s",
-                     volumes_);
+  return fmt::format("{} volume{} used; runtapes={} does not allow more{}", loads_, loads_ == 1 ? "" : "s",
+                     volumes_,
+                     retired_ ? fmt::format(", max-dle-by-volume={} ended the last", most_dumps_) : "");
 }
 
 journal::VolumeTrouble Writers::trouble() const {
@@ -61,6 +63,7 @@ int Writers::begin_load(size_t writer) {
   HEADRACE_CHECK(writers_[writer].volume == Volume::none && may_load());
   writers_[writer].volume = Volume::loading;
   writers_[writer].written_kib = 0;
+  writers_[writer].dumps = writers_[writer].idle() ? 0 : 1;
   return ++loads_;
 }
 
@@ -69,17 +72,41 @@ void Writers::ready(size_t writer) {
   writers_[writer].volume = Volume::ready;
 }
 
+void Writers::end_volume(size_t writer) {
+  writers_[writer].volume = Volume::none;
+  retired_ = false;
+}
+
+void Writers::retire(size_t writer) {
+  HEADRACE_CHECK(writers_[writer].idle() && has_all_dumps(writer));
+  end_volume(writer);
+  retired_ = true;
+}
+
+std::optional<uint64_t> Writers::room_for_dumps() const {
+  if (!any_volume() && !retired_) return std::nullopt;
+  uint64_t room = 0;
+  for (const auto& it : writers_) {
+    if (!it.has_volume()) continue;
+    const auto more = static_cast<uint64_t>(std::max<int64_t>(most_dumps_ - it.dumps, 0));
+    room = more > UINT64_MAX - room ? UINT64_MAX : room + more;
+  }
+  return room;
+}
+
 void Writers::hand_over(size_t from, size_t to) {
   HEADRACE_CHECK(writers_[from].idle() && writers_[from].volume == Volume::ready);
   HEADRACE_CHECK(writers_[to].volume == Volume::none);
   writers_[to].volume = std::exchange(writers_[from].volume, Volume::none);
   writers_[to].written_kib = writers_[from].written_kib;
+  writers_[to].dumps = writers_[from].dumps + 1;
 }
 
 void Writers::begin_job(size_t writer, JobId job, uint64_t kib) {
   HEADRACE_CHECK(writers_[writer].idle() && writers_[writer].volume == Volume::ready);
   writers_[writer].job = job;
   writers_[writer].job_kib = kib;
+  ++writers_[writer].dumps;
 }
 
 void Writers::end_job(size_t writer, bool written) {
@@ -93,7 +120,8 @@ void Writers::end_job(size_t writer, bool written) {
 uint64_t Writers::room_kib(size_t writer, bool of_all) const {
   if (volume_kib_ == 0) return UINT64_MAX;
   const auto& it = writers_[writer];
-  const uint64_t here = volume_kib_ - std::min(volume_kib_, it.written_kib + it.job_kib);
+  const uint64_t here =
+      has_all_dumps(writer) ? 0 : volume_kib_ - std::min(volume_kib_, it.written_kib + it.job_kib);
   const int64_t more = of_all && !no_more_ ? std::max<int64_t>(volumes_ - loads_, 0) : 0;
   return here + static_cast<uint64_t>(more) * volume_kib_;
 }

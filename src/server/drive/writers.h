@@ -27,6 +27,7 @@ class Writers {
     uint64_t job_kib = 0;           // as known or expected
     bool denied = false;            // its image gets no further volume
     uint64_t written_kib = 0;       // to the present volume
+    int64_t dumps = 0;              // on the present volume, also parts of them and what failed
     bool idle() const { return !job; }
     bool has_volume() const { return volume != Volume::none; }
   };
@@ -57,7 +58,7 @@ class Writers {
   // The sequence number of the volume, from 1.
   int begin_load(size_t writer);
   void ready(size_t writer);
-  void end_volume(size_t writer) { writers_[writer].volume = Volume::none; }
+  void end_volume(size_t writer);
   // The changer has no further one.
   void no_more(std::string why) { no_more_ = std::move(why); }
   // The volume of an idle writer goes to one that has none.
@@ -67,6 +68,14 @@ class Writers {
   void begin_job(size_t writer, JobId job, uint64_t kib);
   // `written`: all of it is on volumes.
   void end_job(size_t writer, bool written);
+
+  // Its volume takes no further dump.
+  bool has_all_dumps(size_t writer) const { return writers_[writer].dumps >= most_dumps_; }
+  // How many more dumps the loaded volumes take; nothing: none of them was begun, or the last one ended
+  // otherwise.
+  std::optional<uint64_t> room_for_dumps() const;
+  // The volume of an idle writer that has_all_dumps().
+  void retire(size_t writer);
 
   // What is left on its volume (a whole one while it is loaded), after what is being written; with `of_all`
   // also on the volumes that may still be loaded. UINT64_MAX: a volume's size is not known.
@@ -78,6 +87,8 @@ class Writers {
   std::vector<Writer> writers_;
   int64_t volumes_;
   uint64_t volume_kib_;
+  int64_t most_dumps_;
+  bool retired_ = false;  // the volume that ended last
   int loads_ = 0;
   std::optional<std::string> no_more_;
 };

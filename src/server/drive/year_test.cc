@@ -25,6 +25,7 @@ struct Site {
   int64_t tapecycle = 20;
   int64_t runtapes = 2;
   int64_t parallel_writes = 1;
+  int64_t dumps_on_volume = INT64_MAX;
   double volumes_for_fulls = 1.0;  // how many nights' shares of fulls a run's volumes take
   double holding_share = 0.5;      // of a run's volumes
   unsigned failures_in_100 = 0;    // of dumps
@@ -103,6 +104,7 @@ class Years {
         Limits{.in_parallel = 5,
                .volumes = capacity_.volumes,
                .parallel_writes = site_.parallel_writes,
+               .dumps_on_volume = site_.dumps_on_volume,
                .volume_kib = site_.parallel_writes > 1 ? static_cast<uint64_t>(capacity_.volume_kib) : 0,
                .reserve_percent = 50});
     writers_.assign(static_cast<size_t>(site_.parallel_writes), {});
@@ -214,6 +216,7 @@ class Years {
   struct Writer {
     size_t volume = 0;  // 0: none
     uint64_t left_kib = 0;
+    int64_t dumps = 0;  // with parts on it
     std::optional<JobId> job;
     std::optional<Rest> interrupted;
   };
@@ -290,6 +293,7 @@ class Years {
     ASSERT_FALSE(writers_.at(number).job) << "two on one writer";
     ASSERT_NE(writers_.at(number).volume, 0U) << "a writer without a volume";
     writers_[number].job = id;
+    ASSERT_LE(++writers_[number].dumps, site_.dumps_on_volume) << "max-dle-by-volume";
     size_t writing = 0;
     for (const auto& writer : writers_) writing += writer.job ? 1 : 0;
     most_writing_ = std::max(most_writing_, writing);
@@ -333,8 +337,14 @@ class Years {
       std::erase_if(machine.copies, [this](const Copy& copy) { return copy.volume == volume_; });
     writer.volume = volume_;
     writer.left_kib = static_cast<uint64_t>(capacity_.volume_kib);
+    writer.dumps = writer.job ? 1 : 0;
     after(10, VolumeReady{c.writer});
     go_on(writer, 10);
+  }
+  void obey(const EndVolume& c) {
+    ASSERT_FALSE(writers_.at(c.writer).job) << "its volume is in use";
+    ASSERT_EQ(writers_[c.writer].dumps, site_.dumps_on_volume);
+    writers_[c.writer].volume = 0;
   }
   void obey(const HandOverVolume& c) {
     auto& from = writers_.at(c.from);
@@ -342,6 +352,8 @@ class Years {
     ASSERT_FALSE(from.job) << "its volume is in use";
     to.volume = std::exchange(from.volume, 0);
     to.left_kib = std::exchange(from.left_kib, 0);
+    to.dumps = from.dumps + 1;
+    ASSERT_LE(to.dumps, site_.dumps_on_volume) << "max-dle-by-volume";
     go_on(to, 1);
   }
   void obey(const DenyVolume& c) {
@@ -489,6 +501,24 @@ TEST(Years, several_writers_share_the_volumes_of_a_run) {
     most = std::max(most, years.most_writing());
   }
   EXPECT_EQ(most, 3U);
+}
+
+TEST(Years, few_dumps_on_a_volume_still_let_every_disk_have_fulls) {
+  for (const int64_t writers : {1, 2}) {
+    for (unsigned seed = 0; seed < 10; ++seed) {
+      SCOPED_TRACE(fmt::format("{} writers, seed {}", writers, seed));
+      Years years({.disks = 15,
+                   .tapecycle = 80,
+                   .runtapes = 4,
+                   .parallel_writes = writers,
+                   .dumps_on_volume = 5,
+                   .volumes_for_fulls = 3,
+                   .failures_in_100 = 5},
+                  seed);
+      years.run(100);
+      EXPECT_LE(years.longest_without_full(), 30U);
+    }
+  }
 }
 
 TEST(Years, the_same_seed_gives_the_same_years) {
