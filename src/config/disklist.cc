@@ -41,7 +41,7 @@ class Reader {
   bool inline_dumptype(DiskListEntry& entry);
   void spindle_and_interface(DiskListEntry& entry);
   void add(DiskListEntry entry, const Position& where);
-  bool plugins_are_set(const Dumptype& type, const Position& where);
+  bool makes_sense(const Dumptype& type, const Position& where);
   void include(const Field& keyword_field);
   Field field();
   Position here() const;
@@ -202,7 +202,7 @@ bool Reader::dumptype(DiskListEntry& entry) {
   }
   entry.dumptype = known->second.dumptype;
   entry.not_honoured = known->second.not_honoured;
-  return plugins_are_set(entry.dumptype, name.where);
+  return makes_sense(entry.dumptype, name.where);
 }
 
 bool Reader::inline_dumptype(DiskListEntry& entry) {
@@ -233,10 +233,14 @@ bool Reader::inline_dumptype(DiskListEntry& entry) {
   }
   entry.dumptype = resolve_dumptype(settings_, block);
   entry.not_honoured = not_honoured_in_use(settings_, block, true, {file_, entry.line, 1});
-  return plugins_are_set(entry.dumptype, {file_, entry.line, 1});
+  return makes_sense(entry.dumptype, {file_, entry.line, 1});
 }
 
-bool Reader::plugins_are_set(const Dumptype& type, const Position& where) {
+bool Reader::makes_sense(const Dumptype& type, const Position& where) {
+  if (std::string wrong = wrong_in_properties(type); !wrong.empty()) {
+    report_.error(where, std::move(wrong));
+    return false;
+  }
   const bool wants = type.uses_application();
   if (!wants && !type.application.name.empty()) {
     report_.error(where, fmt::format("dumptype {} has program \"{}\" and an application: one of them only",

@@ -117,6 +117,10 @@ TEST(Disklist, SaysWhatIsWrongAndWhere) {
            Case{"h /a {\n program \"APPLICATION\"\n application \"noplug\"\n}",
                 "application noplug has no plugin"},
            Case{"h /a {\n a\n script {\n  order 3\n }\n}", "has no plugin"},
+           Case{"h /a {\n a\n property \"headrace-holdingdisk\" \"sometimes\"\n}",
+                "property \"headrace-holdingdisk\" has one value, \"degraded\", or is left out"},
+           Case{"h /a {\n a\n holdingdisk never\n property \"headrace-holdingdisk\" \"degraded\"\n}",
+                "contradicts holdingdisk never: it needs holdingdisk auto"},
            Case{"includefile", "disklist:1:12: the name of a file is expected"},
            Case{"includefile nope", "disklist:1:13: open "},
        }) {
@@ -124,6 +128,16 @@ TEST(Disklist, SaysWhatIsWrongAndWhere) {
     ASSERT_FALSE(found.empty()) << c.text;
     EXPECT_THAT(found[0], HasSubstr(c.message)) << c.text;
   }
+}
+
+TEST(Disklist, HoldingDiskMayBeForDegradedRunsAlone) {
+  const auto config = load_server_text(
+      "define dumptype d {\n program \"GNUTAR\"\n property \"Headrace_HoldingDisk\" \"degraded\"\n}\n",
+      "/nowhere");
+  ASSERT_TRUE(config.ok()) << errors_text(config.diagnostics);
+  const auto list = load_disklist_text(*config, "h /a d\nh /b {\n d\n property \"x\" \"y\"\n}\n", "disklist");
+  ASSERT_TRUE(list.ok()) << errors_text(list.diagnostics);
+  for (const auto& entry : *list) EXPECT_EQ(entry.dumptype.holdingdisk, Holding::when_degraded) << entry.disk;
 }
 
 TEST(Disklist, ReportsAllMistakesAtOnce) {

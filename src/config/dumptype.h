@@ -23,7 +23,13 @@ enum class Compress {
 enum class Encrypt { none, client, server };
 enum class EstimateMethod { client, calcsize, server };
 enum class Strategy { standard, nofull, noinc, skip, incronly, hanoi };
-enum class Holding { never, automatic, required };
+// The last is Headrace's alone, and not a word of `holdingdisk`: see kHoldingProperty.
+enum class Holding { never, automatic, required, when_degraded };
+// A dumptype's property by which its dumps go straight to volumes, and to holding disk only when there is no
+// volume: `property "headrace-holdingdisk" "degraded"`. Amanda takes properties of dumptypes as information
+// for other programs, so both read such a configuration; it then uses holding disk as `holdingdisk auto`
+// says.
+inline constexpr const char* kHoldingProperty = "headrace-holdingdisk";
 enum class DataPath { amanda, directtcp };
 enum class ExecuteWhere { client, server };
 

@@ -416,8 +416,7 @@ TEST(NotHonoured, NamesEachOnceWhereItIsWritten) {
   std::vector<std::string> said;
   for (const NotHonoured& one : not_honoured(*loaded))
     said.push_back(one.where.text() + " " + one.parameter + " " + one.value);
-  EXPECT_THAT(said,
-              ElementsAre("amanda.conf:2 eject-volume yes", "amanda.conf:5 dumptype:a:kencrypt yes"));
+  EXPECT_THAT(said, ElementsAre("amanda.conf:2 eject-volume yes", "amanda.conf:5 dumptype:a:kencrypt yes"));
 }
 
 TEST(OptionTable, EveryDefaultIsAValueOfItsType) {

@@ -21,6 +21,8 @@ void check_settings(const Settings& settings, Report& report);
 ServerConfig resolve_server(Settings settings, const std::filesystem::path& directory);
 ClientConfig resolve_client(Settings settings);
 Dumptype resolve_dumptype(const Settings& settings, const Block& block);
+// What is wrong with the properties that mean something to Headrace; empty: nothing.
+std::string wrong_in_properties(const Dumptype& type);
 Application resolve_application(const Settings& settings, const Block& block);
 Script resolve_script(const Settings& settings, const Block& block);
 

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "config/getter.h"
@@ -90,6 +92,27 @@ Script resolve_script(const Settings& settings, const Block& block) {
   return script;
 }
 
+namespace {
+
+const Property* holding_property(const Dumptype& type) {
+  const auto found = std::ranges::find(type.properties, kHoldingProperty, &Property::name);
+  return found == type.properties.end() ? nullptr : &*found;
+}
+const std::vector<std::string> kOnlyDegraded = {"degraded"};
+
+}  // namespace
+
+std::string wrong_in_properties(const Dumptype& type) {
+  const Property* property = holding_property(type);
+  if (property == nullptr) return {};
+  if (property->values != kOnlyDegraded)
+    return fmt::format("dumptype \"{}\": property \"{}\" has one value, \"degraded\", or is left out",
+                       type.name, kHoldingProperty);
+  if (type.holdingdisk == Holding::when_degraded) return {};
+  return fmt::format("dumptype \"{}\": property \"{}\" contradicts holdingdisk {}: it needs holdingdisk auto",
+                     type.name, kHoldingProperty, type.holdingdisk == Holding::never ? "never" : "required");
+}
+
 Dumptype resolve_dumptype(const Settings& settings, const Block& block) {
   const Getter get(settings, block);
   Dumptype type;
@@ -115,6 +138,9 @@ Dumptype resolve_dumptype(const Settings& settings, const Block& block) {
   type.include = get.as<PatternLists>("INCLUDE");
   resolve_schedule(get, type);
   resolve_data(get, type);
+  const Property* held = holding_property(type);
+  if (held != nullptr && held->values == kOnlyDegraded && type.holdingdisk == Holding::automatic)
+    type.holdingdisk = Holding::when_degraded;
   type.max_warnings = get.number("MAX-WARNINGS");
   type.recovery_limit = get.as<HostLimit>("RECOVERY-LIMIT");
   type.dump_limit = get.as<HostLimit>("DUMP-LIMIT");

@@ -356,6 +356,7 @@ bool Drive::network_is_full(const Job& job) const {
 
 bool Drive::fits_holding(const JobState& it) const {
   if (it.job.holding == Holding::never || holding_.total_kib == 0) return false;
+  if (it.job.holding == Holding::when_degraded && !gone_) return false;
   if (it.prefers_volume && it.job.holding == Holding::automatic && !gone_) return false;
   if (it.refused_at && holding_.free_kib <= *it.refused_at) return false;
   return it.job.est_stored_kib <= holding_.free_kib;
@@ -390,8 +391,10 @@ std::optional<Wait> Drive::start(JobState& it) {
       case Coming::yes:
         return Wait::volume;
       case Coming::no:
-        return it.job.holding == Holding::never || it.prefers_volume ? Wait::volume_writer
-                                                                     : Wait::holding_space;
+        return it.job.holding == Holding::never || it.job.holding == Holding::when_degraded ||
+                       it.prefers_volume
+                   ? Wait::volume_writer
+                   : Wait::holding_space;
       case Coming::never:
         break;
     }

@@ -76,7 +76,7 @@ class AnyNight {
             .est_stored_kib = pick(700),
             .max_dumps = static_cast<int64_t>(pick(4)),
             .spindle = static_cast<int>(pick(3)) - 1,
-            .holding = static_cast<Holding>(pick(3)),
+            .holding = static_cast<Holding>(pick(4)),
             .tries = static_cast<int64_t>(pick(4)),
             .postponed = one_in(6),
             .interface = one_in(2) ? "lan" : "wan",
@@ -141,6 +141,7 @@ class AnyNight {
       take_writer(c.writer, c.id);
     } else {
       ASSERT_NE(job.holding, Holding::never);
+      ASSERT_TRUE(job.holding != Holding::when_degraded || degraded_);
       ASSERT_LE(job.est_stored_kib, holding_.free_kib);
       holding_.free_kib -= job.est_stored_kib;
     }

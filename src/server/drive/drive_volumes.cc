@@ -113,7 +113,8 @@ bool Drive::room_is_short() const {
   if (space_wanted_) return true;
   return std::ranges::any_of(order_, [this](JobId id) {
     const auto& it = jobs_.at(id);
-    return it.job.holding != Holding::never && it.job.est_stored_kib <= holding_.total_kib && could_start(it);
+    return it.job.holding != Holding::never && it.job.holding != Holding::when_degraded &&
+           it.job.est_stored_kib <= holding_.total_kib && could_start(it);
   });
 }
 

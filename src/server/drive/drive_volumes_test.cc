@@ -264,5 +264,26 @@ TEST(Drive, a_dump_counts_on_each_volume_that_has_a_part_of_it) {
   EXPECT_THAT(night.on(ImageWritten{2}), ElementsAre("end volume", "load 3"));
 }
 
+TEST(Drive, holding_disk_may_be_for_degraded_runs_alone) {
+  PlayedNight night({.in_parallel = 4, .volumes = 1});
+  EXPECT_THAT(night.on(Schedule{{with_holding(1, Holding::when_degraded),
+                                 with_holding(2, Holding::when_degraded), job(3)}}),
+              ElementsAre("load 1", "start 3#1 holding"));
+  EXPECT_THAT(night.waits, ElementsAre("1 waits for a volume", "2 waits for the volume writer"));
+  EXPECT_THAT(night.on(VolumeReady{}), ElementsAre("start 1#1 volume"));
+  EXPECT_THAT(night.on(DumpFailed{.id = 1, .message = "I/O error", .volume_lost = true}),
+              ElementsAre("degraded error: the last volume that runtapes=1 allows failed: I/O error",
+                          "start 2#1 holding", "start 1#2 holding"));
+}
+
+TEST(Drive, what_is_held_only_when_degraded_obeys_reserve_then) {
+  auto large = full(1, 900, 10);
+  large.holding = Holding::when_degraded;
+  PlayedNight night({.in_parallel = 4, .volumes = 1, .reserve_percent = 50});
+  EXPECT_THAT(night.on(Schedule{{large}}), ElementsAre("load 1"));
+  EXPECT_THAT(night.on(NoVolume{"none"}),
+              ElementsAre("degraded error: none", "incremental 1", "start 1#1 holding"));
+}
+
 }  // namespace
 }  // namespace headrace::drive
