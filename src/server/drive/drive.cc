@@ -65,6 +65,18 @@ Drive::JobState& Drive::job_in(JobId id, State state) {
   return found->second;
 }
 
+void Drive::take(const LookForVolume&) {
+  HEADRACE_CHECK(look_ == Look::never && jobs_.empty());
+  look_ = writers_.may_load() ? Look::going_on : Look::done;
+  if (look_ == Look::going_on) say(FindVolume{});
+}
+
+void Drive::take(const VolumeSought& input) {
+  HEADRACE_CHECK(look_ == Look::going_on);
+  look_ = Look::done;
+  if (!input.why_none.empty()) writers_.no_more(input.why_none);
+}
+
 void Drive::take(const Flush& input) {
   for (size_t i = 0; i < input.images.size(); ++i) {
     const JobId id = input.images[i];
@@ -241,6 +253,7 @@ void Drive::schedule() {
     for (auto& [id, it] : jobs_)
       if (it.state == State::waiting) give_up(it, *cancelled_);
   } else {
+    degrade_when_known();
     do {
       write_next();
       degrade_fulls();
@@ -252,7 +265,8 @@ void Drive::schedule() {
   if (cancelled_ || gone_)
     for (const JobId id : std::exchange(images_, {}))
       leave(jobs_.at(id), cancelled_ ? *cancelled_ : gone_reason_);
-  if ((scheduled_ || cancelled_) && ended_ == jobs_.size() && !writers_.any(Volume::loading)) {
+  if ((scheduled_ || cancelled_) && ended_ == jobs_.size() && !writers_.any(Volume::loading) &&
+      look_ != Look::going_on) {
     finished_ = true;
     say(FinishRun{});
   }
@@ -305,7 +319,14 @@ void Drive::start_preferred(bool retries) {
   }
 }
 
+bool Drive::dumps_wait_for_look() {
+  if (look_ != Look::going_on || limits_.reserve_percent == 0) return false;
+  for (const JobId id : order_) tell_wait(jobs_.at(id), Wait::volume);
+  return true;
+}
+
 void Drive::start_dumps(bool retries) {
+  if (dumps_wait_for_look()) return;
   const bool wait_for_others = retries && first_try_waits();
   if (!wait_for_others) start_preferred(retries);
   for (const JobId id : order_) {
@@ -418,7 +439,8 @@ void Drive::begin_dump(JobState& it, size_t writer) {
 // With nothing under way no room will come any more, and what waits for it would wait for ever. First tries
 // end first: retries waited for them. Says whether anything ended.
 bool Drive::end_what_cannot_start() {
-  if (writers_.any(Volume::loading) || !dumping_.empty() || writers_.any_job()) return false;
+  if (look_ == Look::going_on || writers_.any(Volume::loading) || !dumping_.empty() || writers_.any_job())
+    return false;
   if (!gone_ && !images_.empty()) return false;
   const bool first_tries = first_try_waits();
   bool any = false;

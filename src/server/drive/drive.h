@@ -29,6 +29,9 @@
 //     take is ended at once; with it began the writing, so what is held then goes on to the next one.
 //   - That a volume gave out in the middle of an image is not the image's fault: no try is counted.
 //
+// The first volume is looked for as the run begins: with `reserve` no dump starts before that has an answer,
+// so that without a volume the first full, too, keeps to it.
+//
 // Every job ends exactly once: with the input ImageWritten or DumpWritten, or with the command GiveUp or
 // LeaveOnHolding. FinishRun comes exactly once, last.
 #pragma once
@@ -80,6 +83,8 @@ class Drive {
     size_t run = kTonight;  // which run its image is of
   };
 
+  void take(const LookForVolume& input);
+  void take(const VolumeSought& input);
   void take(const Flush& input);
   void take(const Schedule& input);
   void take(const Released& input);
@@ -115,6 +120,7 @@ class Drive {
   void start_dumps(bool retries);
   void start_preferred(bool retries);
   bool may_start(const JobState& it, bool retries) const;
+  bool dumps_wait_for_look();
   std::optional<size_t> idle_dumper() const;
   void begin_dump(JobState& it, size_t writer);
   bool end_what_cannot_start();
@@ -131,6 +137,7 @@ class Drive {
   void stop_writing(JobId id, bool written, bool volume_lost, const std::string& why);
   void lose_volume(size_t writer, const std::string& why);
   void degrade(journal::VolumeTrouble trouble, std::string reason);
+  void degrade_when_known();
   void degrade_fulls();
   void end(JobState& it);
   void give_up(JobState& it, std::string reason);
@@ -158,6 +165,8 @@ class Drive {
   Writers writers_;
   size_t claimed_ = 0;  // of the idle writers whose volume is being loaded, by those looked at so far
   bool gone_ = false;   // degraded
+  enum class Look { never, going_on, done };
+  Look look_ = Look::never;  // for the first volume
   std::string gone_reason_;
   HoldingView holding_;
   std::vector<Command> commands_;

@@ -27,6 +27,7 @@ class AnyNight {
     }
     Schedule schedule;
     for (const auto& [id, job] : jobs_) schedule.dumps.push_back(job);
+    if (one_in(2)) feed(LookForVolume{});
     feed(flush);
     const bool cancels = one_in(6);
     bool scheduled = false;
@@ -87,7 +88,7 @@ class AnyNight {
   unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
   bool one_in(unsigned n) { return pick(n) == 0; }
   bool something_runs() const {
-    return !dumping_.empty() || !postponed_.empty() || !paused_.empty() ||
+    return looking_ || !dumping_.empty() || !postponed_.empty() || !paused_.empty() ||
            std::ranges::any_of(writers_, [](const auto& it) { return it.job || it.loading; });
   }
 
@@ -115,7 +116,12 @@ class AnyNight {
     }
   }
 
+  void obey(const FindVolume&) {
+    ASSERT_GT(limits_.volumes, 0);
+    looking_ = true;
+  }
   void obey(const StartDump& c) {
+    ASSERT_FALSE(looking_ && limits_.reserve_percent > 0);
     const auto& job = jobs_.at(c.id);
     ASSERT_FALSE(outcomes_.contains(c.id));
     ASSERT_FALSE(postponed_.contains(c.id));
@@ -152,6 +158,7 @@ class AnyNight {
   }
   void obey(const LoadVolume& c) {
     auto& writer = writer_at(c.writer);
+    ASSERT_FALSE(looking_);
     ASSERT_FALSE(writer.loading || writer.loaded || writer.denied || degraded_ || none_left_);
     ASSERT_EQ(c.sequence, ++loads_);
     ASSERT_LE(loads_, limits_.volumes);
@@ -238,6 +245,11 @@ class AnyNight {
     while (true) {
       const size_t number = pick(static_cast<unsigned>(writers_.size()));
       auto& writer = writers_[number];
+      if (looking_ && one_in(3)) {
+        looking_ = false;
+        none_left_ = one_in(3);
+        return feed(VolumeSought{none_left_ ? "none there" : ""});
+      }
       switch (pick(6)) {
         case 0:
           if (!writer.loading) continue;
@@ -341,7 +353,7 @@ class AnyNight {
   std::vector<Writer> writers_ = std::vector<Writer>(static_cast<size_t>(
       std::clamp<int64_t>(limits_.parallel_writes, 1, std::max<int64_t>(limits_.volumes, 1))));
   int loads_ = 0;
-  bool none_left_ = false, degraded_ = false, finished_ = false;
+  bool looking_ = false, none_left_ = false, degraded_ = false, finished_ = false;
 };
 
 TEST(DriveProperty, any_night_ends_each_job_once_within_its_limits) {

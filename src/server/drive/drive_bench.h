@@ -28,6 +28,7 @@ inline std::string text(const Command& command) {
     std::string operator()(const WriteImage& c) const {
       return fmt::format("write {}{}", c.id, on(c.writer));
     }
+    std::string operator()(const FindVolume&) const { return "find"; }
     std::string operator()(const LoadVolume& c) const {
       return fmt::format("load {}{}", c.sequence, on(c.writer));
     }

@@ -14,6 +14,7 @@ using config::Holding;
 // where that is possible.
 Drive::Coming Drive::claim_volume() {
   if (gone_) return Coming::never;
+  if (look_ == Look::going_on) return Coming::yes;
   if (writers_.count_idle(Volume::loading) > claimed_) {
     ++claimed_;
     return Coming::yes;
@@ -73,6 +74,12 @@ void Drive::degrade(journal::VolumeTrouble trouble, std::string reason) {
     writers_.deny(writer);
     say(DenyVolume{gone_reason_, writer});
   }
+}
+
+// The look for the first volume found none, and there is something to write.
+void Drive::degrade_when_known() {
+  if (look_ == Look::done && !gone_ && writers_.loads() == 0 && !writers_.may_load() && ended_ < jobs_.size())
+    degrade(writers_.trouble(), writers_.why_no_more());
 }
 
 // Without volumes, holding disk is kept for incrementals: fulls go there as far as `reserve` leaves room, in

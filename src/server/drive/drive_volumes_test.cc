@@ -285,5 +285,43 @@ TEST(Drive, what_is_held_only_when_degraded_obeys_reserve_then) {
               ElementsAre("degraded error: none", "incremental 1", "start 1#1 holding"));
 }
 
+TEST(Drive, that_there_is_no_volume_is_known_before_the_first_dump_starts) {
+  PlayedNight night({.in_parallel = 4, .volumes = 1, .reserve_percent = 50});
+  EXPECT_THAT(night.on(LookForVolume{}), ElementsAre("find"));
+  EXPECT_THAT(night.on(Schedule{{full(1, 400, 10), full(2, 400, 20)}}), IsEmpty());
+  EXPECT_THAT(night.waits, ElementsAre("1 waits for a volume", "2 waits for a volume"));
+  EXPECT_THAT(night.on(VolumeSought{"the changer is empty"}),
+              ElementsAre("degraded error: the changer is empty", "incremental 2", "start 1#1 holding",
+                          "start 2#1 holding"));
+}
+
+TEST(Drive, looking_for_a_volume_loads_none) {
+  PlayedNight night({.in_parallel = 4, .volumes = 1, .reserve_percent = 50});
+  night.on(LookForVolume{});
+  EXPECT_THAT(night.on(VolumeSought{}), IsEmpty());
+  EXPECT_THAT(night.on(Schedule{{full(1, 900, 10)}}), ElementsAre("start 1#1 holding"));
+  EXPECT_THAT(night.on(DumpHeld{1}), ElementsAre("load 1"));
+}
+
+TEST(Drive, without_reserve_dumps_do_not_wait_for_the_look) {
+  PlayedNight night({.in_parallel = 4, .volumes = 1, .reserve_percent = 0});
+  night.on(LookForVolume{});
+  EXPECT_THAT(night.on(Schedule{{full(1, 900, 10)}}), ElementsAre("start 1#1 holding"));
+  EXPECT_THAT(night.on(DumpHeld{1}), IsEmpty()) << "the volume is being looked for";
+  EXPECT_THAT(night.waits, ElementsAre("1 waits for the volume writer"));
+  EXPECT_THAT(night.on(VolumeSought{}), ElementsAre("load 1"));
+}
+
+TEST(Drive, a_run_that_writes_nothing_misses_no_volume) {
+  PlayedNight none({.volumes = 0, .reserve_percent = 50});
+  EXPECT_THAT(none.on(LookForVolume{}), IsEmpty());
+  EXPECT_THAT(none.on(Schedule{}), ElementsAre("finish"));
+
+  PlayedNight empty({.volumes = 1, .reserve_percent = 50});
+  empty.on(LookForVolume{});
+  EXPECT_THAT(empty.on(Schedule{}), IsEmpty()) << "the answer is waited for";
+  EXPECT_THAT(empty.on(VolumeSought{"the changer is empty"}), ElementsAre("finish"));
+}
+
 }  // namespace
 }  // namespace headrace::drive

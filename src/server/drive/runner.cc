@@ -87,6 +87,7 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
     recorder_->record(journal::DleChosen{night_->disks[i].host, night_->disks[i].disk});
   }
+  feed(LookForVolume{});
   if (!flushes_.empty()) {
     Flush flush{flushes_};
     std::set<std::string> runs;
@@ -242,6 +243,7 @@ void Runner::Impl::feed(const Input& input) {
 void Runner::Impl::obey(const Command& command) {
   if (const auto* start = std::get_if<StartDump>(&command)) return start_dump(*start);
   if (const auto* write = std::get_if<WriteImage>(&command)) return write_image(*write);
+  if (std::holds_alternative<FindVolume>(command)) return find_volume();
   if (const auto* load = std::get_if<LoadVolume>(&command)) return load_volume(*load);
   if (const auto* ended = std::get_if<EndVolume>(&command)) return volume_over(ended->writer, "OK");
   if (const auto* handed = std::get_if<HandOverVolume>(&command)) return hand_over_volume(*handed);

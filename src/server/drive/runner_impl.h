@@ -129,6 +129,7 @@ class Runner::Impl : public VolumeDesk {
   void write_image(const WriteImage& command);
   void write_ended(JobId id, WriteOutcome outcome);
   void image_safe(JobId id, JobInfo& job);
+  void find_volume();
   void load_volume(const LoadVolume& command);
   void hand_over_volume(const HandOverVolume& command);
   void deny_volume(const DenyVolume& command);

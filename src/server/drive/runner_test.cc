@@ -308,12 +308,27 @@ TEST_F(RunnerTest, WithoutAVolumeFullsBecomeIncrementals) {
   globals = "dumpcycle 0 days\nruntapes 0\nreserve 100\ninparallel 1";
   const auto ran = run(all_good);
   EXPECT_EQ(ran.status, 16);
-  EXPECT_EQ(ran.dump("/d2").image.level, 0) << "under way before a volume was wanted";
-  for (const char* disk : {"/d1", "/d3"}) {
+  for (const char* disk : {"/d1", "/d2", "/d3"}) {
     EXPECT_EQ(ran.dump(disk).image.level, 1) << disk;
     EXPECT_EQ(ran.dump(disk).phase, Phase::left) << disk;
     EXPECT_NE(ran.dump(disk).plan_reason.find("no volume"), std::string::npos) << ran.dump(disk).plan_reason;
   }
+}
+
+// The changer is empty: that is known before the first dump starts.
+TEST_F(RunnerTest, AnEmptyChangerIsNoticedInTime) {
+  globals = "dumpcycle 0 days\nautoflush no";
+  ASSERT_EQ(run(all_good).status, 0);
+  globals =
+      "dumpcycle 0 days\nreserve 100\ninparallel 1\nlabelstr \"^OTHER-\"\nautolabel \"OTHER-%%\" "
+      "volume-error";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 16);
+  ASSERT_TRUE(ran.state.no_volume);
+  EXPECT_NE(ran.state.no_volume->reason.find("No acceptable volumes found"), std::string::npos)
+      << ran.state.no_volume->reason;
+  for (const char* disk : {"/d1", "/d2", "/d3"}) EXPECT_EQ(ran.dump(disk).image.level, 1) << disk;
+  EXPECT_EQ(labels(), std::vector<std::string>{"V-001"});
 }
 
 TEST_F(RunnerTest, AnImageThatOutgrowsItsEstimate) {

@@ -116,6 +116,14 @@ void Runner::Impl::image_safe(JobId id, JobInfo& job) {
       });
 }
 
+void Runner::Impl::find_volume() {
+  if (!station_) return feed(VolumeSought{no_station_});
+  station_->find([this](VolumeStation::Finding finding) {
+    for (auto& line : finding.notes) note(journal::Severity::info, "taper", std::move(line));
+    feed(VolumeSought{std::move(finding.why_none)});
+  });
+}
+
 void Runner::Impl::load_volume(const LoadVolume& command) {
   const size_t writer = command.writer;
   if (!station_) return feed(drive::NoVolume{no_station_, writer});

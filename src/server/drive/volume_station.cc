@@ -1,5 +1,8 @@
 #include "server/drive/volume_station.h"
 
+#include <algorithm>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 namespace headrace::drive {
@@ -16,19 +19,6 @@ Result<std::unique_ptr<VolumeStation>> VolumeStation::open(loop::Loop& loop,
       new VolumeStation(loop, config, timestamp, std::move(*changer), writers));
 }
 
-VolumeStation::VolumeStation(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
-                             std::unique_ptr<volume::Changer> changer, size_t writers)
-    : loop_(loop),
-      config_(config),
-      storage_(config.first_storage()),
-      timestamp_(std::move(timestamp)),
-      lane_(loop.new_lane()),
-      changer_(std::move(changer)),
-      rules_(std::make_shared<volume::LabelRules>(
-          volume::label_rules(config_, storage_, loop.clock().wall_seconds()))) {
-  for (size_t writer = 0; writer < writers; ++writer) places_.push_back({.lane = loop.new_lane()});
-}
-
 namespace {
 
 // A volume and the changer it goes back to: whoever has the last share of the volume may outlive the station.
@@ -39,8 +29,69 @@ struct KeptVolume {
 
 }  // namespace
 
+// A volume that was chosen is kept for the load that follows.
+struct VolumeStation::Found {
+  std::shared_ptr<volume::Changer> changer;
+  std::shared_ptr<volume::LabelRules> rules;
+  std::optional<volume::ChosenVolume> chosen = {};  // dies first
+
+  // Chooses one unless one is kept.
+  Result<> choose(std::vector<std::string>& notes) {
+    if (chosen) return {};
+    auto choice = volume::choose_volume(*changer, *rules);
+    if (!choice) return std::unexpected(std::move(choice).error());
+    std::ranges::move(choice->notes, std::back_inserter(notes));
+    if (!choice->chosen) return base::fail(ErrorKind::refused, choice->why_none);
+    chosen = std::move(choice->chosen);
+    return {};
+  }
+  Result<LoadedVolume> begin(const std::string& timestamp, std::vector<std::string>& notes) {
+    const bool kept_for_long = chosen.has_value();
+    if (auto have = choose(notes); !have) return std::unexpected(std::move(have).error());
+    const auto begun = volume::begin_volume(*chosen, *rules, timestamp);
+    volume::ChosenVolume used = std::move(*std::exchange(chosen, std::nullopt));
+    if (!begun && begun.error().kind() == ErrorKind::again && kept_for_long) {
+      // Somebody changed what is known of it since: another one may be the right one now.
+      notes.push_back(begun.error().what());
+      used.volume.reset();
+      return begin(timestamp, notes);
+    }
+    if (!begun) return std::unexpected(begun.error());
+    rules->written.insert(used.label);
+    auto kept = std::make_shared<KeptVolume>(changer, std::move(used.volume));
+    return LoadedVolume{std::shared_ptr<volume::Volume>(kept, kept->volume.get()), used.label, used.slot};
+  }
+};
+
+VolumeStation::VolumeStation(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
+                             std::unique_ptr<volume::Changer> changer, size_t writers)
+    : loop_(loop),
+      config_(config),
+      storage_(config.first_storage()),
+      timestamp_(std::move(timestamp)),
+      lane_(loop.new_lane()),
+      found_(std::make_shared<Found>(
+          std::move(changer), std::make_shared<volume::LabelRules>(
+                                  volume::label_rules(config_, storage_, loop.clock().wall_seconds())))) {
+  for (size_t writer = 0; writer < writers; ++writer) places_.push_back({.lane = loop.new_lane()});
+}
+
 VolumeStation::~VolumeStation() {
   for (size_t writer = 0; writer < places_.size(); ++writer) unload(writer);
+  loop_.offload_surely(lane_, [found = std::move(found_)]() mutable { found.reset(); });
+}
+
+void VolumeStation::find(std::move_only_function<void(Finding)> done) {
+  auto finding = std::make_shared<Finding>();
+  loop_.offload(
+      lane_,
+      [found = found_, finding] {
+        if (const auto chosen = found->choose(finding->notes); !chosen)
+          finding->why_none = chosen.error().what();
+      },
+      [alive = alive_.ref(), finding, done = std::move(done)]() mutable {
+        if (!alive.expired()) done(std::move(*finding));
+      });
 }
 
 void VolumeStation::load(size_t writer, std::move_only_function<void(Loading)> done) {
@@ -56,25 +107,8 @@ void VolumeStation::choose(size_t writer, std::move_only_function<void(Loading)>
   auto loading = std::make_shared<Loading>();
   loop_.offload(
       lane_,
-      [changer = changer_, rules = rules_, timestamp = timestamp_, loading] {
-        auto choice = volume::choose_volume(*changer, *rules);
-        if (!choice) {
-          loading->volume = std::unexpected(std::move(choice).error());
-          return;
-        }
-        loading->notes = std::move(choice->notes);
-        if (!choice->chosen) {
-          loading->volume = base::fail(ErrorKind::refused, choice->why_none);
-          return;
-        }
-        if (auto begun = volume::begin_volume(*choice->chosen, *rules, timestamp); !begun) {
-          loading->volume = std::unexpected(std::move(begun).error());
-          return;
-        }
-        rules->written.insert(choice->chosen->label);
-        auto kept = std::make_shared<KeptVolume>(changer, std::move(choice->chosen->volume));
-        loading->volume = LoadedVolume{std::shared_ptr<volume::Volume>(kept, kept->volume.get()),
-                                       choice->chosen->label, choice->chosen->slot};
+      [found = found_, timestamp = timestamp_, loading] {
+        loading->volume = found->begin(timestamp, loading->notes);
       },
       [this, alive = alive_.ref(), writer, loading, done = std::move(done)]() mutable {
         if (alive.expired()) return;

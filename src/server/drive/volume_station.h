@@ -31,12 +31,19 @@ class VolumeStation {
     std::vector<std::string> notes;  // for the log: why slots were passed over
   };
 
+  struct Finding {
+    std::string why_none = {};       // empty: there is one
+    std::vector<std::string> notes;  // as in Loading
+  };
+
   // `timestamp` is the run's: written into labels and tapelist. Error: there is no changer.
   static base::Result<std::unique_ptr<VolumeStation>> open(loop::Loop& loop,
                                                            const config::ServerConfig& config,
                                                            const std::string& timestamp, size_t writers = 1);
   ~VolumeStation();
 
+  // Finds the volume that the next load() will load, and keeps it from others; changes nothing on it.
+  void find(std::move_only_function<void(Finding)> done);
   // For a writer that has none; after the one it had is unloaded.
   void load(size_t writer, std::move_only_function<void(Loading)> done);
   // The lane of every call to a volume that the writer makes.
@@ -54,13 +61,16 @@ class VolumeStation {
                 std::unique_ptr<volume::Changer> changer, size_t writers);
   void choose(size_t writer, std::move_only_function<void(Loading)> done);
 
+  // The changer, what decides about volumes, and a volume chosen and not yet loaded; touched on the lane
+  // alone.
+  struct Found;
+
   loop::Loop& loop_;
   const config::ServerConfig& config_;
   const config::Storage& storage_;
   std::string timestamp_;
-  uint64_t lane_;                              // of choosing and labelling
-  std::shared_ptr<volume::Changer> changer_;   // shared with works on the lane
-  std::shared_ptr<volume::LabelRules> rules_;  // as changer_
+  uint64_t lane_;                 // of choosing and labelling
+  std::shared_ptr<Found> found_;  // shared with works on the lane
   struct Place {
     uint64_t lane = 0;
     LoadedVolume current = {};

@@ -94,6 +94,45 @@ TEST_F(VolumeStationTest, WritersThatLoadAtTheSameTimeGetDifferentVolumes) {
   EXPECT_EQ(labels, (std::set<std::string>{"V-001", "V-002", "V-003"}));
 }
 
+TEST_F(VolumeStationTest, WhatIsFoundIsLoadedAndNothingIsWrittenBefore) {
+  open();
+  VolumeStation::Finding found;
+  const auto find = [&] {
+    station->find([&](VolumeStation::Finding finding) {
+      found = std::move(finding);
+      loop->stop();
+    });
+    loop->run();
+  };
+  find();
+  EXPECT_EQ(found.why_none, "");
+  EXPECT_FALSE(found.notes.empty());
+  EXPECT_TRUE(labels().empty()) << "not in the tapelist yet";
+  EXPECT_TRUE(files_below(root / "vtapes/slot1").empty());
+  EXPECT_EQ(in_use(), 1U) << "kept from others";
+  EXPECT_FALSE(station->loaded(0));
+  const auto loading = load();
+  ASSERT_TRUE(loading.volume) << loading.volume.error().what();
+  EXPECT_EQ(loading.volume->label, "V-001");
+  EXPECT_TRUE(loading.notes.empty()) << "they were told";
+  EXPECT_EQ(load(0).volume->label, "V-002") << "the next one is chosen anew";
+  for (const char* slot : {"vtapes/slot1", "vtapes/slot2", "vtapes/slot3"})
+    std::filesystem::remove_all(root / slot);
+  find();
+  EXPECT_NE(found.why_none, "");
+}
+
+TEST_F(VolumeStationTest, WhatIsFoundAndNotNeededIsGivenBack) {
+  open();
+  station->find([&](const VolumeStation::Finding&) { loop->stop(); });
+  loop->run();
+  EXPECT_EQ(in_use(), 1U);
+  station.reset();
+  deadline.reset();
+  loop.reset();
+  EXPECT_EQ(in_use(), 0U);
+}
+
 // As when the run is over while something on the lane still holds the volume.
 TEST_F(VolumeStationTest, AVolumeMayOutliveTheStation) {
   open();

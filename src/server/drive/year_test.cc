@@ -122,6 +122,7 @@ class Years {
     }
     held_.clear();
     std::set<JobId> expected(flush.images.begin(), flush.images.end());
+    feed(LookForVolume{});
     if (!flush.images.empty()) feed(flush);
     Schedule schedule;
     for (const auto& planned : plan.dumps) {
@@ -326,11 +327,15 @@ class Years {
     writer.left_kib -= std::min(writer.left_kib, rest->kib);
     after(wait_s + rest->seconds, std::move(rest->done));
   }
+  void obey(const FindVolume&) { after(5, VolumeSought{volume_found_ ? "" : "no volume in the changer"}); }
   void obey(const LoadVolume& c) {
     ASSERT_LE(++loads_, site_.runtapes) << "runtapes";
     auto& writer = writers_.at(c.writer);
     writer.volume = 0;
-    if (!volume_found_) return after(1, NoVolume{"no volume in the changer", c.writer});
+    ASSERT_TRUE(volume_found_);
+    // Of those that are found, a further one may be missing.
+    if (loads_ > 1 && one_of_100(site_.nights_without_volume_in_100))
+      return after(1, NoVolume{"no further volume in the changer", c.writer});
     volume_ = volume_ % static_cast<size_t>(site_.tapecycle) + 1;
     // What it held is gone.
     for (auto& machine : machines_)

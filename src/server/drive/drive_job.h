@@ -1,0 +1,78 @@
+// What the drive (drive.h) is given to work on: its limits, the room there is, the dumps of a night. Values.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "config/dumptype.h"
+#include "config/server_config.h"
+
+namespace headrace::drive {
+
+// Chosen by the runner; unique within the run.
+using JobId = size_t;
+
+struct Limits {
+  int64_t in_parallel = 1;  // dumps at a time (inparallel); below 1 means 1
+  int64_t volumes = 1;      // volumes this run may use (runtapes); 0: none
+  int64_t write_tries = 2;  // of one held image
+  // Volumes written at a time, within `volumes` (taper-parallel-write); below 1 means 1.
+  int64_t parallel_writes = 1;
+  // Dumps on one volume, each that has a part there (max-dle-by-volume); below 1 means 1.
+  int64_t dumps_on_volume = INT64_MAX;
+  // A volume is begun when what is held, and what is held and still to come, are more than these parts of it;
+  // at the end of the run when what is held is more than `flush_kib` (flush-threshold-dumped,
+  // flush-threshold-scheduled, taperflush).
+  uint64_t held_threshold_kib = 0;
+  uint64_t scheduled_threshold_kib = 0;
+  uint64_t flush_kib = 0;
+  // Which held image of the oldest run is written next, and what a volume takes; 0: not known, all fit.
+  config::TaperAlgorithm algorithm = config::TaperAlgorithm::first;
+  uint64_t volume_kib = 0;
+  // What of all holding disk is kept for incrementals when there is no volume (reserve).
+  int64_t reserve_percent = 0;
+  // What each dumper prefers among the dumps that may start on holding disk (dumporder): s, t, b smallest
+  // size, time, rate; S, T, B largest. Beyond its end t for the first three, then T. Empty: the schedule's
+  // order.
+  std::string dump_order = {};
+  // KiB/s that the dumps of an interface may take together, as estimated; not in here: no limit.
+  std::map<std::string, int64_t> interface_kps = {};
+};
+
+// The holding disks at this moment, after all that the runner has promised to dumps.
+struct HoldingView {
+  uint64_t total_kib = 0;
+  uint64_t free_kib = 0;
+};
+
+// A planned dump.
+struct Job {
+  JobId id = 0;
+  std::string host;
+  uint64_t est_stored_kib = 0;
+  int64_t max_dumps = 1;  // of its host at a time; below 1 means 1
+  int spindle = -1;       // two dumps of one host and spindle never run together; -1: no matter
+  config::Holding holding = config::Holding::automatic;
+  int64_t tries = 2;       // below 1 means 1
+  bool postponed = false;  // waits for Released (starttime)
+  bool paused = false;     // waits for Resume
+  std::string interface = {};
+  uint64_t est_kps = 0;  // 0: unknown, counts as kUnknownKps
+  int64_t priority = 0;  // as configured; by dump_order none goes before one of a higher priority
+  bool full = false;
+  // Of a full: the incremental to make when there is no volume for it, or why there is none.
+  struct Incremental {
+    uint64_t est_stored_kib = 0;
+    uint64_t est_kps = 0;
+  };
+  std::optional<Incremental> degraded = {};
+  std::string not_degraded = {};
+  bool splits = true;  // its image may go on on the next volume
+};
+// What Amanda expects of a dump that has no history.
+inline constexpr uint64_t kUnknownKps = 1024;
+
+}  // namespace headrace::drive
