@@ -46,7 +46,7 @@ class Row:
         self.server_user = user_of(self.server, lab)
         self.header_pattern = self.install_filters(FILTERS[arguments.filters])
         self.then_server, self.then_client = arguments.then_server, arguments.then_client
-        self.bad_network = arguments.bad_network
+        self.bad_network, self.writers = arguments.bad_network, arguments.writers
         self.patience = 120 if self.bad_network is None else 400  # a lost packet is sent again after ten seconds
         self.started = time.monotonic()
         self.left_out = []
@@ -87,7 +87,16 @@ class Row:
                == sorted((disk, "SUCCESS", level) for disk in (BIG, SMALL)),
                f"the run log should show both disks dumped at level {level}: {lines}")
         self.runs.append(lines[0][2])
+        if self.writers:
+            self.expect_several_volumes()
         self.say(f"level {level} dumped as {self.runs[-1]}")
+
+    def expect_several_volumes(self):
+        """One dump on each volume, and each volume with a number of its own."""
+        with open(self.lab.newest_log(), encoding="utf-8", errors="replace") as file:
+            begun = re.findall(r"^START taper .* label (\S+) tape (\d+)$", file.read(), re.MULTILINE)
+        expect(len(set(label for label, _ in begun)) == 2 and sorted(number for _, number in begun) == ["1", "2"],
+               f"two volumes should have been begun: {begun}")
 
     def change_hands(self):
         """Between the runs another server or client may take over what it finds."""
@@ -212,7 +221,10 @@ class Row:
     def ask_amreport(self):
         self.lab.run(["amreport", CONF, "--text=/tmp/amanda/report.txt"], user="backup")
         text = self.lab.read("tmp-amanda/report.txt")
-        expect("These dumps were to tape" in text and "DUMP SUMMARY" in text, f"amreport: {text}")
+        # It does not say so above when there were two, whoever made the run; but below.
+        usage = re.findall(r"^  (LAB-\d+) .* 1 +\d+$", text, re.MULTILINE)
+        expect(len(usage) == 2 if self.writers else "These dumps were to tape" in text, f"amreport: {text}")
+        expect("DUMP SUMMARY" in text, f"amreport: {text}")
         expect(not re.search(r"FAILED|MISSING|STRANGE|NO FILE", text), f"amreport is not content: {text}")
 
     def ask_amcheckdump(self):
@@ -300,13 +312,20 @@ def main():
     parser.add_argument("--then-server", choices=("amanda", "headrace"), help="who makes the incremental run")
     parser.add_argument("--then-client", choices=("amanda", "headrace"), help="who answers in the incremental run")
     parser.add_argument("--bad-network", type=int, metavar="SEED", help="lose, double, delay and reorder UDP packets")
+    parser.add_argument("--writers", type=int, default=0, metavar="COUNT",
+                        help="volumes written at a time, straight by dumps, one dump on each")
     parser.add_argument("--restorers", choices=("all", "real"), default="all", help="real: leave headrace restore out")
     arguments = parser.parse_args()
     labs.inside()
     try:
+        global_lines = "" if arguments.bad_network is None else "ctimeout 60"
+        dumptype_lines = ""
+        if arguments.writers:
+            global_lines = f"taper-parallel-write {arguments.writers}\nmax-dle-by-volume 1"
+            dumptype_lines = '    property "headrace-holdingdisk" "degraded"\n'
         with labs.Lab(auth=arguments.auth, program=arguments.program, index=arguments.index == "yes",
                       client=arguments.client, client_style=arguments.client_style,
-                      global_lines="" if arguments.bad_network is None else "ctimeout 60") as lab:
+                      global_lines=global_lines, dumptype_lines=dumptype_lines) as lab:
             Row(lab, arguments).run()
     except Failure as failure:
         print(f"FAILED: {failure}")

@@ -58,6 +58,7 @@ struct VolumeStation::Found {
     }
     if (!begun) return std::unexpected(begun.error());
     rules->written.insert(used.label);
+    rules->used_slots.insert(used.slot);
     auto kept = std::make_shared<KeptVolume>(changer, std::move(used.volume));
     return LoadedVolume{std::shared_ptr<volume::Volume>(kept, kept->volume.get()), used.label, used.slot};
   }

@@ -64,7 +64,7 @@ TEST_F(VolumeStationTest, EachWriterHasItsOwn) {
   (void)load(1);
   EXPECT_FALSE(station->loaded(0));
   EXPECT_EQ(station->current(1).label, "V-001");
-  (void)load(0);
+  for (const auto& note : load(0).notes) EXPECT_EQ(note.find("in use"), std::string::npos) << note;
   EXPECT_EQ(station->current(0).label, "V-002");
   EXPECT_EQ(in_use(), 2U);
   station->unload(1);

@@ -151,6 +151,8 @@ class Scan {
     if (!seen_.insert(slot).second) return false;
     auto volume = changer_.load(slot);
     if (!volume) {
+      // What another writer of this run has loaded is no trouble worth a line.
+      if (volume.error().kind() == ErrorKind::again && rules_.used_slots.contains(slot)) return false;
       note(fmt::format("Slot {} cannot be loaded: {}", slot, volume.error().what()));
       return false;
     }

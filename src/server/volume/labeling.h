@@ -32,6 +32,8 @@ struct LabelRules {
   std::map<std::string, std::string> kept;
   // Labels written in this run: each volume is written once a run at most.
   std::set<std::string> written;
+  // Slots they were in; some may still be loaded.
+  std::set<std::string> used_slots;
 
   config::LabelContext context(const std::string& slot = {}) const;
 };

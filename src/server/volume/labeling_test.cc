@@ -180,6 +180,9 @@ TEST_F(LabelingTest, ASlotInUseIsSkipped) {
   const auto choice = choose();
   EXPECT_EQ(choice.chosen->slot, "2");
   EXPECT_NE(choice.notes[0].find("in use by process"), std::string::npos);
+  rules_.used_slots = {"1", "2"};
+  EXPECT_EQ(choose().notes, std::vector<std::string>{"Slot 3 without label can be labeled"})
+      << "that this run has it loaded is nothing to tell";
 }
 
 TEST_F(LabelingTest, RetentionGivesTheReasonOfEach) {
