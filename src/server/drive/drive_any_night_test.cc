@@ -11,6 +11,9 @@ namespace {
 // its own books and compares: they share no code with the drive.
 class AnyNight {
  public:
+  // Which kinds of commands came.
+  const std::set<size_t>& seen() const { return seen_; }
+
   explicit AnyNight(unsigned seed) : random_(seed), drive_(make_limits()) {
     holding_.total_kib = holding_.free_kib = one_in(5) ? 0 : 100 + pick(2000);
     for (unsigned n = pick(4); n > 0; --n) images_.insert(next_++);
@@ -112,6 +115,7 @@ class AnyNight {
   void feed(const Input& input) {
     for (const auto& command : drive_.on(input, holding_)) {
       ASSERT_FALSE(finished_) << "after FinishRun: " << text(command);
+      seen_.insert(command.index());
       std::visit([this](const auto& c) { obey(c); }, command);
     }
   }
@@ -340,6 +344,7 @@ class AnyNight {
     feed(failed);
   }
 
+  std::set<size_t> seen_;
   std::mt19937 random_;
   Limits limits_;
   Drive drive_;
@@ -357,11 +362,15 @@ class AnyNight {
 };
 
 TEST(DriveProperty, any_night_ends_each_job_once_within_its_limits) {
+  std::set<size_t> seen;
   for (unsigned seed = 0; seed < 4000; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
-    AnyNight(seed).play();
+    AnyNight night(seed);
+    night.play();
     if (HasFailure()) return;
+    seen.insert(night.seen().begin(), night.seen().end());
   }
+  EXPECT_EQ(seen.size(), std::variant_size_v<Command>) << "some kind of command never came";
 }
 
 }  // namespace
