@@ -319,9 +319,19 @@ void Drive::start_preferred(bool retries) {
   }
 }
 
+// What of its own, not of others, it waits for.
+std::optional<Wait> Drive::own_wait(const JobState& it) {
+  if (it.job.paused) return Wait::resume;
+  if (it.job.postponed) return Wait::its_time;
+  return std::nullopt;
+}
+
 bool Drive::dumps_wait_for_look() {
   if (look_ != Look::going_on || limits_.reserve_percent == 0) return false;
-  for (const JobId id : order_) tell_wait(jobs_.at(id), Wait::volume);
+  for (const JobId id : order_) {
+    auto& it = jobs_.at(id);
+    if (it.state == State::waiting) tell_wait(it, own_wait(it).value_or(Wait::volume));
+  }
   return true;
 }
 
@@ -332,8 +342,9 @@ void Drive::start_dumps(bool retries) {
   for (const JobId id : order_) {
     auto& it = jobs_.at(id);
     if (it.state != State::waiting || (it.attempts > 0) != retries) continue;
-    auto wait = it.job.paused ? Wait::resume : it.job.postponed ? Wait::its_time : Wait::others;
-    if (!it.job.paused && !it.job.postponed && !wait_for_others) {
+    const auto own = own_wait(it);
+    auto wait = own.value_or(Wait::others);
+    if (!own && !wait_for_others) {
       auto hindered = obstacle(it);
       if (!hindered) hindered = start(it);
       if (!hindered) continue;

@@ -120,6 +120,7 @@ class Drive {
   void start_dumps(bool retries);
   void start_preferred(bool retries);
   bool may_start(const JobState& it, bool retries) const;
+  static std::optional<Wait> own_wait(const JobState& it);
   bool dumps_wait_for_look();
   std::optional<size_t> idle_dumper() const;
   void begin_dump(JobState& it, size_t writer);

@@ -295,6 +295,19 @@ TEST(Drive, that_there_is_no_volume_is_known_before_the_first_dump_starts) {
                           "start 2#1 holding"));
 }
 
+TEST(Drive, while_a_volume_is_looked_for_each_says_what_it_waits_for) {
+  PlayedNight night({.in_parallel = 4, .volumes = 1, .reserve_percent = 50});
+  night.on(LookForVolume{});
+  auto late = job(1);
+  late.postponed = true;
+  auto paused = job(2);
+  paused.paused = true;
+  night.on(Schedule{{late, paused, job(3)}});
+  EXPECT_THAT(night.waits,
+              ElementsAre("1 waits for its time", "2 waits for \"headrace resume\": it is paused",
+                          "3 waits for a volume"));
+}
+
 TEST(Drive, looking_for_a_volume_loads_none) {
   PlayedNight night({.in_parallel = 4, .volumes = 1, .reserve_percent = 50});
   night.on(LookForVolume{});
