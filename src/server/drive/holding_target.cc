@@ -64,6 +64,14 @@ void HoldingTarget::abandon() {
   std::erase(space_.waiting_, this);
   if (settled_) return;
   settled_ = true;
+  if (writer_ && writer_->failure()) {
+    const auto kind = writer_->failure()->kind();
+    disk_failed_ = kind != ErrorKind::full && kind != ErrorKind::cancelled;
+  }
+  // Which of its disks it was is not known; none of them is trusted any more in this run.
+  if (disk_failed_)
+    for (size_t i = 0; i < reservation_.pieces.size(); ++i)
+      space_.disks().no_room(reservation_, reservation_.pieces[i].disk, 0);
   if (writer_) writer_->abandon();
   space_.disks().release(reservation_);
   space_.freed();

@@ -30,6 +30,8 @@ class HoldingTarget : public dump::Target, public hold::SpaceSource {
   // After a good finish(): the image's first file, and what it takes.
   const std::filesystem::path& file() const { return file_; }
   hold::Reservation take_reservation() { return std::move(reservation_); }
+  // After abandon(): a holding disk would not take the image, whatever its client did.
+  bool disk_failed() const { return disk_failed_; }
   uint64_t written_bytes() const { return writer_ ? writer_->data_bytes() : 0; }
   // How long the image has waited for the holding disks to have room, all in all.
   base::Duration waited_for_room() const;
@@ -47,6 +49,7 @@ class HoldingTarget : public dump::Target, public hold::SpaceSource {
   std::unique_ptr<hold::ImageWriter> writer_;
   std::filesystem::path file_;
   bool settled_ = false;
+  bool disk_failed_ = false;
   base::Duration waited_{};                        // before the wait that goes on
   std::optional<base::Instant> waits_since_ = {};  // set while it waits
 };

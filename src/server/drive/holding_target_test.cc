@@ -197,5 +197,20 @@ TEST_F(HoldingTargetTest, ADiskThatIsFullerThanThought) {
   EXPECT_EQ(free(), 100U);
 }
 
+// Unmounted, say.
+TEST_F(HoldingTargetTest, ADiskThatFailsIsNotUsedAgain) {
+  size(1000);
+  size(500, "2");
+  const auto it = target(600);
+  auto& stream = open(*it);
+  ASSERT_TRUE(runner.write(stream, noise(10'000)));
+  EXPECT_FALSE(it->disk_failed());
+  std::filesystem::remove_all(directory.path() / "holding");
+  EXPECT_FALSE(finish(*it));
+  it->abandon();
+  EXPECT_TRUE(it->disk_failed());
+  EXPECT_EQ(free(), 500U) << "the other one is as good as before";
+}
+
 }  // namespace
 }  // namespace headrace::drive

@@ -139,6 +139,11 @@ void Runner::Impl::dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome) {
   if (error.kind() == ErrorKind::full && job.to == journal::Destination::holding) {
     failed.kind = DumpFailed::Kind::no_space;
   }
+  if (job.holding_target && job.holding_target->disk_failed()) {
+    failed.kind = DumpFailed::Kind::no_space;
+    note(journal::Severity::warning, "driver",
+         fmt::format("its holding disk is not used any more in this run: {}", error.what()));
+  }
   if (job.volume_target) direct_dump_failed(job, failed);
   if (outcome.retry && !cancelled_) postpone(id, *outcome.retry, failed);
   job.holding_target.reset();

@@ -66,6 +66,8 @@ class ImageWriter final : public loop::Writable {
   loop::IoResult write(std::span<const iovec> pieces) override;
   void await_writable(loop::Ready ready) override;
   base::Error error() const override;
+  // Why it failed, if it did; also behind bytes that were taken.
+  const std::optional<base::Error>& failure() const { return error_; }
   // The image is whole: see ChunkChain::finish(). Errors leave it ".tmp"; keep_partial() or abandon() follow.
   void finish(std::move_only_function<void(base::Result<>)> done) override;
   void abandon() override;
