@@ -27,6 +27,9 @@ struct KeptVolume {
   std::shared_ptr<volume::Volume> volume;  // dies first
 };
 
+// Another run may enter the label that was chosen, or a new one of the same number, before us.
+constexpr int kChoices = 5;
+
 }  // namespace
 
 // A volume that was chosen is kept for the load that follows.
@@ -46,21 +49,21 @@ struct VolumeStation::Found {
     return {};
   }
   Result<LoadedVolume> begin(const std::string& timestamp, std::vector<std::string>& notes) {
-    const bool kept_for_long = chosen.has_value();
-    if (auto have = choose(notes); !have) return std::unexpected(std::move(have).error());
-    const auto begun = volume::begin_volume(*chosen, *rules, timestamp);
-    volume::ChosenVolume used = std::move(*std::exchange(chosen, std::nullopt));
-    if (!begun && begun.error().kind() == ErrorKind::again && kept_for_long) {
+    for (int tries = 1;; ++tries) {
+      if (auto have = choose(notes); !have) return std::unexpected(std::move(have).error());
+      auto begun = volume::begin_volume(*chosen, *rules, timestamp);
+      volume::ChosenVolume used = std::move(*std::exchange(chosen, std::nullopt));
+      if (begun) {
+        rules->written.insert(used.label);
+        rules->used_slots.insert(used.slot);
+        auto kept = std::make_shared<KeptVolume>(changer, std::move(used.volume));
+        return LoadedVolume{std::shared_ptr<volume::Volume>(kept, kept->volume.get()), used.label, used.slot};
+      }
+      if (begun.error().kind() != ErrorKind::again || tries == kChoices)
+        return std::unexpected(std::move(begun).error());
       // Somebody changed what is known of it since: another one may be the right one now.
       notes.push_back(begun.error().what());
-      used.volume.reset();
-      return begin(timestamp, notes);
     }
-    if (!begun) return std::unexpected(begun.error());
-    rules->written.insert(used.label);
-    rules->used_slots.insert(used.slot);
-    auto kept = std::make_shared<KeptVolume>(changer, std::move(used.volume));
-    return LoadedVolume{std::shared_ptr<volume::Volume>(kept, kept->volume.get()), used.label, used.slot};
   }
 };
 

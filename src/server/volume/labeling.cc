@@ -111,12 +111,27 @@ class Scan {
       if (look_at(slot.name)) return done();
     }
     note("all slots have been loaded");
-    choice_.why_none = "No acceptable volumes found";
+    choice_.why_none = why_none();
     return std::move(choice_);
   }
 
  private:
   void note(std::string text) { choice_.notes.push_back(std::move(text)); }
+
+  // With the way out.
+  std::string why_none() const {
+    std::string why = "No acceptable volumes found";
+    auto add = [&why, first = true](size_t count, const char* what) mutable {
+      if (count == 0) return;
+      why += fmt::format("{}{} {}", std::exchange(first, false) ? ": " : ", ", count, what);
+    };
+    add(needed_, "still needed (retention: tapecycle, the storage's policy)");
+    add(in_use_, "in use by another process");
+    const size_t known = needed_ + in_use_;
+    add(seen_.size() - std::min(seen_.size(), known), "not ours to write");
+    if (needed_ > 0) why += "; label one more (headrace label), or keep fewer";
+    return why;
+  }
 
   Result<VolumeChoice> done() {
     if (auto made = changer_.make_current(choice_.chosen->slot); !made)
@@ -151,8 +166,13 @@ class Scan {
     if (!seen_.insert(slot).second) return false;
     auto volume = changer_.load(slot);
     if (!volume) {
+      const bool again = volume.error().kind() == ErrorKind::again;
       // What another writer of this run has loaded is no trouble worth a line.
-      if (volume.error().kind() == ErrorKind::again && rules_.used_slots.contains(slot)) return false;
+      if (again && rules_.used_slots.contains(slot)) {
+        ++needed_;
+        return false;
+      }
+      if (again) ++in_use_;
       note(fmt::format("Slot {} cannot be loaded: {}", slot, volume.error().what()));
       return false;
     }
@@ -178,6 +198,7 @@ class Scan {
       return false;
     }
     if (rules_.written.contains(found.label)) {
+      ++needed_;
       note(fmt::format("{} was written in this run already", with_label));
       return false;
     }
@@ -192,6 +213,7 @@ class Scan {
       return false;
     }
     if (!may_reuse(found.label)) {
+      ++needed_;
       note(fmt::format("{} is not reusable", with_label));
       return false;
     }
@@ -254,6 +276,7 @@ class Scan {
   std::map<std::string, std::string> why_;
   std::vector<Slot> slots_;
   std::set<std::string> seen_;
+  size_t needed_ = 0, in_use_ = 0;  // of them
   VolumeChoice choice_;
 };
 

@@ -99,7 +99,9 @@ TEST_F(LabelingTest, WhatMayNotBeWrittenIsSkippedWithAReason) {
   std::filesystem::rename(slots_ / "slot4/00000.VOL-003", slots_ / "slot4/00000.VOL-004");
   const auto choice = choose();
   EXPECT_FALSE(choice.chosen);
-  EXPECT_EQ(choice.why_none, "No acceptable volumes found");
+  EXPECT_EQ(choice.why_none,
+            "No acceptable volumes found: 1 still needed (retention: tapecycle, the storage's policy), 3 not "
+            "ours to write; label one more (headrace label), or keep fewer");
   EXPECT_EQ(choice.notes, (std::vector<std::string>{
                               "Slot 1 with label VOL-001 is not reusable",
                               "Slot 2 with label OTHER-1 do not match labelstr",
