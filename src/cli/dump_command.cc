@@ -5,8 +5,11 @@
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
+#include <vector>
 
 #include "cli/run_control.h"
+#include "cli/run_entry.h"
 #include "cli/run_progress.h"
 #include "cli/server_context.h"
 #include "loop/loop.h"
@@ -21,6 +24,23 @@ namespace {
 // Holding files, volumes, index files and histories of several dumps at once.
 constexpr unsigned kWorkers = 8;
 
+const char* name_of_signal(int number) {
+  switch (number) {
+    case SIGINT:
+      return "SIGINT";
+    case SIGHUP:
+      return "SIGHUP";
+    default:
+      return "SIGTERM";
+  }
+}
+
+// By nohup(1), say, or a shell that started us in the background: it is not ours to heed then.
+bool is_ignored(int number) {
+  struct sigaction action = {};
+  return ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 int dump(const DumpOptions& options) {
@@ -29,10 +49,16 @@ int dump(const DumpOptions& options) {
   auto disks = select_disks(context->disks, options.disks);
   if (!disks) return kExitUsage;
 
+  auto entry = enter_run(*context, *disks, options.wait);
+  if (!entry) return kExitUsage;
+
   auto loop = loop::make_loop(kWorkers);
   auth::NetConnector connector(*loop);
   drive::Runner runner(*loop, connector, context->config,
-                       {std::move(*disks), !options.disks.empty(), options.no_volume});
+                       {.disks = std::move(entry->disks),
+                        .selected = !options.disks.empty(),
+                        .no_volume = options.no_volume,
+                        .taken = std::move(entry->taken)});
   if (auto begun = runner.begin(); !begun) {
     fmt::print(stderr, "headrace: {}\n", begun.error().what());
     return kExitUsage;
@@ -47,17 +73,23 @@ int dump(const DumpOptions& options) {
   auto progress = make_progress(*loop, runner, !options.quiet);
   int status = kExitUsage;
   int interrupts = 0;
-  auto signals = loop::on_signals(*loop, {SIGINT, SIGTERM}, [&](int number) {
+  const auto on_signal = [&](int number) {
     // Once: end in order. Again: leave now; the next run puts things right.
     if (++interrupts > 1) return loop->stop();
-    progress->say(fmt::format("ending the run (signal {}); once more to leave at once", number));
-    runner.cancel(number == SIGINT ? "interrupted by the operator" : "ended by signal 15");
-  });
+    progress->say(fmt::format("ending the run ({}); once more to leave at once", name_of_signal(number)));
+    runner.cancel(number == SIGINT ? "interrupted by the operator"
+                                   : fmt::format("ended by {}", name_of_signal(number)));
+  };
+  std::vector<std::unique_ptr<loop::Signals>> signals;
+  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    if (!is_ignored(number)) signals.push_back(loop::on_signals(*loop, {number}, on_signal));
   runner.start([&](const journal::Body& body) { progress->event(body); },
                [&](int outcome) {
                  status = outcome;
                  loop->stop();
                });
+  // The journal names our disks now.
+  entry.reset();
   loop->run();
   if (socket) socket->reset();
   progress->finish();

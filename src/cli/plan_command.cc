@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -37,7 +38,40 @@ Json level_json(const plan::PlannedLevel& level) {
       {"kps", level.kps},     {"estimate", source_name(level.source)}, {"reason", level.reason.sentence()}};
 }
 
-void print_json(const drive::Night& night, const plan::Plan& plan) {
+// Every level that was asked for; -1: no value came.
+Json estimates_json(const drive::Night& night, const std::vector<plan::Answer>& answers) {
+  Json list = Json::array();
+  for (const auto& wish : drive::wishes_of(night)) {
+    const auto found = std::ranges::find_if(night.disks, [&wish](const auto& disk) {
+      return disk.host == wish.entry.host && disk.disk == wish.entry.disk;
+    });
+    const auto& answer = answers[static_cast<size_t>(std::distance(night.disks.begin(), found))];
+    for (const int level : wish.levels) {
+      const auto kib = answer.native_kib.find(level);
+      list.push_back(
+          {{"host", wish.entry.host},
+           {"disk", wish.entry.disk},
+           {"level", level},
+           {"native_kib", kib == answer.native_kib.end() ? -1 : std::max<int64_t>(kib->second, -1)},
+           {"trouble", answer.refusal.empty() ? answer.trouble : answer.refusal}});
+    }
+  }
+  return list;
+}
+
+void print_estimates(const Json& estimates) {
+  Table table({Table::Align::left, Table::Align::right, Table::Align::right, Table::Align::left});
+  table.row({"ESTIMATES", "LEVEL", "SIZE", ""});
+  for (const auto& it : estimates) {
+    const auto kib = it["native_kib"].get<int64_t>();
+    table.row({observe::dle_name({it["host"], it["disk"], {}, 0}), fmt::format("{}", it["level"].get<int>()),
+               kib < 0 ? "none" : size_text(static_cast<uint64_t>(kib)),
+               observe::first_line(it["trouble"].get<std::string>())});
+  }
+  if (!estimates.empty()) fmt::print("{}\n", table.text());
+}
+
+void print_json(const drive::Night& night, const plan::Plan& plan, Json estimates) {
   const auto named = [&night](size_t dle) {
     return Json{{"host", night.disks[dle].host}, {"disk", night.disks[dle].disk}};
   };
@@ -50,7 +84,9 @@ void print_json(const drive::Night& night, const plan::Plan& plan) {
     if (!dump.not_degraded.empty()) one["without_volume_not"] = dump.not_degraded;
     dumps.push_back(std::move(one));
   }
-  Json out = {{"timestamp", night.inputs.timestamp}, {"dumps", std::move(dumps)}};
+  Json out = {{"timestamp", night.inputs.timestamp},
+              {"estimates", std::move(estimates)},
+              {"dumps", std::move(dumps)}};
   for (const auto& [name, list] : {std::pair("skipped", &plan.skipped), {"failed", &plan.failed}}) {
     Json rows = Json::array();
     for (const auto& it : *list) {
@@ -162,9 +198,11 @@ int plan(const PlanOptions& options) {
     return 0;
   }
   const auto planned = plan::make_plan(night.inputs, answers.answers());
+  auto estimates = options.clients ? estimates_json(night, answers.answers()) : Json::array();
   if (options.json) {
-    print_json(night, planned);
+    print_json(night, planned, std::move(estimates));
   } else {
+    if (options.estimates) print_estimates(estimates);
     print_text(night, planned);
   }
   return planned.failed.empty() ? 0 : kExitSomeFailed;

@@ -9,12 +9,13 @@
 namespace headrace::cli {
 
 struct PlanOptions {
-  std::string config;
-  std::vector<std::string> disks;  // [HOST [DISK…]]…; empty: all
-  std::vector<std::string> overrides;
-  std::string at;       // as if the run began then (8 or 14 digits); empty: now
-  unsigned nights = 1;  // how many are foreseen, tonight counted
-  bool clients = true;  // false: nobody is asked, sizes come from history
+  std::string config = {};
+  std::vector<std::string> disks = {};  // [HOST [DISK…]]…; empty: all
+  std::vector<std::string> overrides = {};
+  std::string at = {};     // as if the run began then (8 or 14 digits); empty: now
+  unsigned nights = 1;     // how many are foreseen, tonight counted
+  bool clients = true;     // false: nobody is asked, sizes come from history
+  bool estimates = false;  // also what the clients answered, level by level
   bool json = false;
 };
 

@@ -37,6 +37,7 @@ struct Arguments {
   ClientOptions client;
   CheckOptions check;
   DumpOptions dump;
+  bool only_estimate = false;
   RestoreOptions restore;
   FindOptions find;
   std::string label;
@@ -151,19 +152,29 @@ void add_dump(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   command->add_option("HOST", arguments.disks, "HOST [DISK…] …: only these (match expressions)");
   command->add_flag("--no-volume", arguments.dump.no_volume,
                     "Write no volume: all stays on holding disk for a later run (amdump --no-taper)");
+  command->add_flag("--wait", arguments.dump.wait, "For other runs that have one of the disks");
+  command->add_flag("--only-estimate", arguments.only_estimate,
+                    "Ask how large the dumps would be, show that and the plan, and dump nothing");
   command->add_flag("--quiet,-q", arguments.dump.quiet, "No progress");
   command->add_flag("--json", arguments.json, "Print the report as JSON at the end");
   command->footer(
       "Examples:\n  headrace dump daily\n  headrace dump daily fileserver /home\n"
-      "Exit status: 0 all went well, 1 usage, configuration or an error of the run; else a sum of\n"
-      "2 strange messages, 4 a dump failed, 8 a disk has no result, 16 trouble with volumes.");
+      "  headrace dump daily --only-estimate\n"
+      "A disk that another run has is left to that. One signal ends the run in order, a second one at once.\n"
+      "Exit status: 0 all went well, 1 usage or configuration; else a sum of 1 an error of the run or its\n"
+      "early end, 2 strange messages, 4 a dump failed, 8 a disk has no result, 16 trouble with volumes.");
   command->callback([&] {
     chosen = [&] {
       arguments.dump.config = arguments.config;
       arguments.dump.disks = arguments.disks;
       arguments.dump.overrides = arguments.overrides;
       arguments.dump.json = arguments.json;
-      return dump(arguments.dump);
+      if (!arguments.only_estimate) return dump(arguments.dump);
+      return plan({.config = arguments.config,
+                   .disks = arguments.disks,
+                   .overrides = arguments.overrides,
+                   .estimates = true,
+                   .json = arguments.json});
     };
   });
 }

@@ -44,7 +44,9 @@ void ImageWrite::run(volume::PartPosition from, LoadedVolume volume) {
   pump_->start([this](Result<> outcome) { pumped(std::move(outcome)); });
 }
 
-void ImageWrite::abort() { end(base::fail(ErrorKind::cancelled, "given up on request"), false, false); }
+void ImageWrite::abort(std::string why) {
+  end(base::fail(ErrorKind::cancelled, std::move(why)), false, false);
+}
 
 uint64_t ImageWrite::bytes() const { return began_at_ + (pump_ ? pump_->meter().snapshot().bytes : 0); }
 

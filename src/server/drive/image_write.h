@@ -33,7 +33,7 @@ class ImageWrite : public volume::PartOwner {
   ~ImageWrite() override;
 
   void start(LoadedVolume volume, std::move_only_function<void(WriteOutcome)> done);
-  void abort();
+  void abort(std::string why);
   uint64_t bytes() const;
   const flow::Meter* meter() const { return pump_ ? &pump_->meter() : nullptr; }
 

@@ -255,7 +255,7 @@ TEST_F(ImageWriteTest, AbortedItAsksForNothingMore) {
   hold(noise(2'000'000));
   make_volumes(4, 900);
   desk.on_part = [&] {
-    if (desk.parts.size() == 2) runner.loop().post([&] { write->abort(); });
+    if (desk.parts.size() == 2) runner.loop().post([&] { write->abort("given up"); });
   };
   const auto result = run(100);
   ASSERT_FALSE(result.result);
@@ -278,7 +278,7 @@ TEST_F(ImageWriteTest, AbortedOrDestroyedWhileItWaitsForAVolume) {
     outcome.reset();
     make_volumes(3, 900);
     desk.on_asked = [&] {
-      if (!destroyed) return write->abort();
+      if (!destroyed) return write->abort("given up");
       runner.loop().post([&] {
         write.reset();
         loop::turn_loop(runner.loop(), 20, [&] { runner.loop().stop(); });

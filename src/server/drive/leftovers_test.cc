@@ -1,5 +1,6 @@
 #include "server/drive/leftovers.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,9 +84,11 @@ TEST_F(LeftoversTest, ARunThatDiedIsToldOfAndItsImagesAreFlushed) {
 
 TEST_F(LeftoversTest, ADeadRunIsToldOfOnce) {
   journal("20261120000000", {}, false);
-  journal("20261121000000", {}, true);
   hold("20261120000000", "/d1");
-  EXPECT_TRUE(find_leftovers(configuration()).found.empty()) << "the run of the 21st told it";
+  journal("20261121000000", {}, true);
+  EXPECT_EQ(find_leftovers(configuration()).found.size(), 1U) << "the run of the 21st began before it died";
+  journal("20261122000000", {journal::LeftoverFound{"did not finish", {}, {}, "20261120000000"}}, true);
+  EXPECT_TRUE(find_leftovers(configuration()).found.empty()) << "the run of the 22nd told it";
   EXPECT_EQ(to_flush("no"), std::vector<std::string>{"/d1"}) << "but did not flush it";
 }
 
@@ -105,6 +108,39 @@ TEST_F(LeftoversTest, ARunThatStillGoesOnIsNoneOfOurs) {
   int status = -1;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// The number of a dead run's process may be another one's by now.
+TEST_F(LeftoversTest, ADeadRunsDirectoryIsTakenOverThoughItsPidIsInUse) {
+  const std::string stamp = "20261120000000";
+  hold(stamp, "/d1");
+  const auto pid_file = root / "holding" / stamp / "pid";
+  ASSERT_TRUE(base::replace_file(pid_file, "1", 0600));
+  EXPECT_EQ(to_flush("all"), std::vector<std::string>{}) << "somebody's";
+  std::filesystem::create_directories(root / "log");
+  base::SystemClock clock;
+  auto writer = journal::Writer::create(root / "log", stamp, clock);
+  ASSERT_TRUE(writer);
+  ASSERT_TRUE((*writer)->append(journal::RunStarted{"t", "o", stamp, "vm", 1, "0", journal::RunKind::dump}));
+  writer->reset();
+  EXPECT_EQ(to_flush("no"), std::vector<std::string>{"/d1"}) << "a dead run's";
+  EXPECT_EQ(base::read_file(pid_file).value_or(""), std::to_string(::getpid())) << "and ours from now on";
+}
+
+TEST_F(LeftoversTest, ADirectoryThatAnotherFlushesIsLeftAlone) {
+  const std::string stamp = "20261120000000";
+  hold(stamp, "/d1");
+  const pid_t other = ::fork();
+  if (other == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  const auto pid_file = root / "holding" / stamp / "pid";
+  ASSERT_TRUE(base::replace_file(pid_file, std::to_string(other), 0600));
+  EXPECT_EQ(to_flush("all"), std::vector<std::string>{});
+  ::kill(other, SIGKILL);
+  ::waitpid(other, nullptr, 0);
+  EXPECT_EQ(to_flush("all"), std::vector<std::string>{"/d1"});
 }
 
 TEST_F(LeftoversTest, ACutOffImageIsKeptAsPartialAndNeverFlushed) {

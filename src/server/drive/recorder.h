@@ -3,6 +3,7 @@
 // blocking but small writes, on the loop's thread.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -18,9 +19,14 @@
 
 namespace headrace::drive {
 
+// An hour of summer time, and what a clock that runs badly may be put back by.
+inline constexpr std::chrono::seconds kMostPutBack = std::chrono::hours(25);
+
 class Recorder {
  public:
-  // Creates both files; the run's timestamp is then timestamp().
+  // Creates both files; the run's timestamp is then timestamp(): now, or later than that of every run before,
+  // when the clock was put back a little since (the end of summer time). Refused when it was put back further
+  // (kMostPutBack): dumps that seem older than what they build on cannot be restored in their order.
   static base::Result<std::unique_ptr<Recorder>> create(const config::ServerConfig& config,
                                                         const base::Clock& clock);
 
@@ -32,6 +38,8 @@ class Recorder {
   void record(const journal::Body& body);
   void watch(std::move_only_function<void(const journal::Body&)> watcher) { watcher_ = std::move(watcher); }
   const std::string& failure() const { return failure_; }
+  // A sentence for the report when timestamp() is not the clock's.
+  const std::string& clock_trouble() const { return clock_trouble_; }
   // Amanda's run log, which names what is on which volume.
   const std::filesystem::path& log_path() const { return log_.path(); }
 
@@ -46,6 +54,7 @@ class Recorder {
   journal::Reduction reduction_;
   std::move_only_function<void(const journal::Body&)> watcher_;
   std::string failure_;
+  std::string clock_trouble_;
 };
 
 }  // namespace headrace::drive

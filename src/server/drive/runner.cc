@@ -27,17 +27,21 @@ Result<> Runner::Impl::begin() {
   auto recorder = Recorder::create(config_, loop_.clock());
   if (!recorder) return std::unexpected(std::move(recorder).error());
   recorder_ = std::move(*recorder);
+  claimed_ = std::move(leftovers.claimed);
   std::array<char, 256> hostname{};
   ::gethostname(hostname.data(), hostname.size() - 1);
   recorder_->record(journal::RunStarted{config_.name, config_.globals.org, recorder_->timestamp(),
                                         hostname.data(), ::getpid(), HEADRACE_VERSION,
                                         journal::RunKind::dump});
+  if (!recorder_->clock_trouble().empty())
+    note(journal::Severity::warning, "driver", recorder_->clock_trouble());
   for (auto& leftover : leftovers.found) recorder_->record(leftover);
   for (auto& problem : space_.disks().measure(hold::statvfs_free_kib)) {
     note(journal::Severity::warning, "driver", std::move(problem));
   }
   for (const auto& disk : config_.holding_disks) {
-    if (auto claimed = hold::claim(disk.directory / recorder_->timestamp()); !claimed) {
+    claimed_.push_back(disk.directory / recorder_->timestamp());
+    if (auto claimed = hold::claim(claimed_.back()); !claimed) {
       note(journal::Severity::warning, "driver", claimed.error().what());
     }
   }
@@ -86,6 +90,10 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
   for (size_t i = 0; i < night_->disks.size(); ++i) {
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
     recorder_->record(journal::DleChosen{night_->disks[i].host, night_->disks[i].disk});
+  }
+  for (const auto& it : options_.taken) {
+    recorder_->record(journal::DleChosen{it.host, it.disk});
+    recorder_->record(journal::PlanFailed{{it.host, it.disk, recorder_->timestamp(), 0}, it.reason});
   }
   feed(LookForVolume{});
   if (!flushes_.empty()) {
@@ -268,7 +276,7 @@ void Runner::Impl::obey(const Command& command) {
     const auto& dump = jobs_.at(abort->id).dump;
     if (!dump || dump->image_safe()) return;
     dump::DumpOutcome outcome;
-    outcome.result = base::fail(ErrorKind::cancelled, "given up on request");
+    outcome.result = base::fail(ErrorKind::cancelled, cancelled_.value_or("given up on request"));
     // Later: commands are being carried out.
     loop_.post([this, alive = alive_.ref(), id = abort->id, outcome = std::move(outcome)]() mutable {
       if (alive.expired()) return;
@@ -278,7 +286,7 @@ void Runner::Impl::obey(const Command& command) {
     return;
   }
   if (const auto* abort = std::get_if<AbortWrite>(&command)) {
-    if (auto& write = jobs_.at(abort->id).write) write->abort();
+    if (auto& write = jobs_.at(abort->id).write) write->abort(cancelled_.value_or("given up on request"));
     return;
   }
   if (const auto* waits = std::get_if<NowWaits>(&command)) {
@@ -312,8 +320,8 @@ void Runner::Impl::finish() {
     if (station_->loaded(writer)) volume_over(writer, "OK");
   history_->when_settled([this, alive = alive_.ref()] {
     if (alive.expired()) return;
-    for (const auto& disk : config_.holding_disks) {
-      if (auto left = hold::leave(disk.directory / recorder_->timestamp()); !left) {
+    for (const auto& directory : claimed_) {
+      if (auto left = hold::leave(directory); !left) {
         note(journal::Severity::warning, "driver", left.error().what());
       }
     }

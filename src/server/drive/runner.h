@@ -16,6 +16,7 @@
 #include "journal/event.h"
 #include "journal/state.h"
 #include "loop/loop.h"
+#include "server/drive/other_runs.h"
 
 namespace headrace::drive {
 
@@ -23,6 +24,7 @@ struct RunOptions {
   std::vector<config::DiskListEntry> disks;  // what to dump, already selected
   bool selected = false;                     // the operator named disks: nothing else is flushed
   bool no_volume = false;                    // all stays on holding disk
+  std::vector<TakenDisk> taken = {};         // wanted too, but another run has them
 };
 
 // One disk of the run, for those who change something while it goes on. What else is known of it is in the

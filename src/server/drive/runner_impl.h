@@ -150,6 +150,7 @@ class Runner::Impl : public VolumeDesk {
   RunOptions options_;
   HoldingSpace space_;
   std::unique_ptr<Recorder> recorder_;
+  std::vector<std::filesystem::path> claimed_;  // date directories on holding disks that are ours alone
   std::unique_ptr<History> history_;
   std::unique_ptr<VolumeStation> station_;
   std::string no_station_;

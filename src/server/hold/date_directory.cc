@@ -83,6 +83,13 @@ Result<> leave(const fs::path& date_directory) {
   return remove_if_empty(date_directory);
 }
 
+Result<> disown(const fs::path& date_directory, pid_t dead) {
+  if (dead <= 0 || owner_of(date_directory).pid != dead) return {};
+  auto removed = base::remove_file(date_directory / kPidFile);
+  if (!removed && removed.error().sys_errno() == ENOENT) return {};
+  return removed;
+}
+
 Result<> remove_if_empty(const fs::path& date_directory) {
   std::error_code error;
   bool has_pid = false;

@@ -31,6 +31,9 @@ DateOwner owner_of(const std::filesystem::path& date_directory);
 base::Result<> claim(const std::filesystem::path& date_directory);
 // Removes our pid file, and the directory when it is empty then. Another's pid file stays.
 base::Result<> leave(const std::filesystem::path& date_directory);
+// Removes the pid file of a run that is known to have died, if it still names that run's process: the number
+// may belong to another one by now, which would keep the directory from everybody.
+base::Result<> disown(const std::filesystem::path& date_directory, pid_t dead);
 // Removes the directory when nothing is in it but a dead process's pid file.
 base::Result<> remove_if_empty(const std::filesystem::path& date_directory);
 
