@@ -23,6 +23,14 @@ struct ImageId {
   auto operator<=>(const ImageId&) const = default;
 };
 
+// A parameter of the configuration that a decision hangs on, and what it says now.
+struct Parameter {
+  std::string name;
+  std::string value;
+  std::string of = {};  // whose: a host, an interface, a disk; empty: of all
+  bool operator==(const Parameter&) const = default;
+};
+
 enum class RunKind { dump, flush };
 enum class Destination { holding, volume };
 enum class Severity { info, warning, error, fatal };
@@ -41,6 +49,7 @@ struct RunStarted {
   int64_t pid = 0;
   std::string version;  // of Headrace
   RunKind kind = RunKind::dump;
+  int64_t in_parallel = 0;  // dumps at a time, as configured; 0 unknown
   bool operator==(const RunStarted&) const = default;
 };
 
@@ -80,6 +89,7 @@ struct FlushPlanned {
   ImageId image;
   std::string holding_file;
   uint64_t stored_kib = 0;
+  std::string code = {};  // why: run-died, autoflush
   bool operator==(const FlushPlanned&) const = default;
 };
 
@@ -97,6 +107,8 @@ struct DlePlanned {
   uint64_t est_native_kib = 0;
   uint64_t est_stored_kib = 0;
   uint64_t est_kps = 0;  // KiB/s expected; 0 unknown
+  std::string interface = {};
+  int64_t interface_kps = 0;  // what all dumps of the interface may take together; 0 unknown
   bool operator==(const DlePlanned&) const = default;
 };
 
@@ -123,10 +135,13 @@ struct PlanDone {
 // --- dumping
 // ------------------------------------------------------------------------------------------------
 
-// Why a planned dump or a held image does not move. Written when the reason changes.
+// Why a planned dump or a held image does not move. Written when the reason changes. For programs: a word
+// that stays, and what would have to be another value.
 struct Waiting {
   ImageId image;
   std::string reason;
+  std::string code = {};
+  std::vector<Parameter> parameters = {};
   bool operator==(const Waiting&) const = default;
 };
 
@@ -135,6 +150,7 @@ struct DumpStarted {
   int attempt = 1;  // counts from 1
   Destination to = Destination::holding;
   std::string path = {};  // the holding file; empty for a volume
+  std::string why = {};   // why it goes there, in a word that stays
   bool operator==(const DumpStarted&) const = default;
 };
 
@@ -307,6 +323,8 @@ struct ImageLeftOnHolding {
   std::string holding_file;
   uint64_t stored_kib = 0;
   std::string reason;
+  std::string code = {};  // the same in a word that stays
+  std::vector<Parameter> parameters = {};
   bool operator==(const ImageLeftOnHolding&) const = default;
 };
 

@@ -122,6 +122,12 @@ void fields(V& v, E& e) {
   v("out_of_order", e.out_of_order);
   v("rtt_us", e.rtt_us);
 }
+template <class V, Is<Parameter> E>
+void fields(V& v, E& e) {
+  v("name", e.name);
+  v("value", e.value);
+  v("of", e.of);
+}
 template <class V, Is<RunStarted> E>
 void fields(V& v, E& e) {
   v("config", e.config);
@@ -131,6 +137,7 @@ void fields(V& v, E& e) {
   v("pid", e.pid);
   v("version", e.version);
   v("kind", e.kind);
+  v("in_parallel", e.in_parallel);
 }
 template <class V, Is<RunFinished> E>
 void fields(V& v, E& e) {
@@ -160,6 +167,7 @@ void fields(V& v, E& e) {
   image_fields(v, e.image);
   v("holding_file", e.holding_file);
   v("stored_kib", e.stored_kib);
+  v("code", e.code);
 }
 template <class V, Is<EstimateGot> E>
 void fields(V& v, E& e) {
@@ -176,6 +184,8 @@ void fields(V& v, E& e) {
   v("est_native_kib", e.est_native_kib);
   v("est_stored_kib", e.est_stored_kib);
   v("est_kps", e.est_kps);
+  v("interface", e.interface);
+  v("interface_kps", e.interface_kps);
 }
 template <class V, Is<DleSkipped> E>
 void fields(V& v, E& e) {
@@ -195,6 +205,8 @@ template <class V, Is<Waiting> E>
 void fields(V& v, E& e) {
   image_fields(v, e.image);
   v("reason", e.reason);
+  v("code", e.code);
+  v("parameters", e.parameters);
 }
 template <class V, Is<DumpStarted> E>
 void fields(V& v, E& e) {
@@ -202,6 +214,7 @@ void fields(V& v, E& e) {
   v("attempt", e.attempt);
   v("to", e.to);
   v("path", e.path);
+  v("why", e.why);
 }
 template <class V, Is<DumpProgress> E>
 void fields(V& v, E& e) {
@@ -333,6 +346,8 @@ void fields(V& v, E& e) {
   v("holding_file", e.holding_file);
   v("stored_kib", e.stored_kib);
   v("reason", e.reason);
+  v("code", e.code);
+  v("parameters", e.parameters);
 }
 template <class V, Is<VolumeFinished> E>
 void fields(V& v, E& e) {

@@ -63,6 +63,8 @@ struct Applier {
     dump.verdicts.end(now_us);
     dump.phase = phase;
     dump.waits_for.clear();
+    dump.code.clear();
+    dump.parameters.clear();
     // With nothing left to dump, nothing is held.
     if (dump.flush || phase == Phase::chosen || phase == Phase::planned || phase == Phase::dumping) return;
     dump.paused = false;
@@ -105,6 +107,7 @@ struct Applier {
     it.flush = true;
     it.holding_file = e.holding_file;
     it.stored_kib = it.est_stored_kib = e.stored_kib;
+    it.flush_code = e.code;
     move_to(it, Phase::held);
   }
   void operator()(const EstimateGot& e) { tonight(e.host, e.disk).estimates_kib[e.level] = e.native_kib; }
@@ -114,6 +117,8 @@ struct Applier {
     it.est_native_kib = e.est_native_kib;
     it.est_stored_kib = e.est_stored_kib;
     it.est_kps = e.est_kps;
+    it.interface = e.interface;
+    it.interface_kps = e.interface_kps;
     move_to(it, Phase::planned);
   }
   void operator()(const DleSkipped& e) {
@@ -131,11 +136,16 @@ struct Applier {
     state.planned = true;
     state.plan_seconds = e.seconds;
   }
-  void operator()(const Waiting& e) { dump(e.image).waits_for = e.reason; }
+  void operator()(const Waiting& e) {
+    auto& it = dump(e.image);
+    it.waits_for = e.reason;
+    it.code = e.code;
+    it.parameters = e.parameters;
+  }
 
   void operator()(const DumpStarted& e) {
     auto& it = dump(e.image);
-    it.attempts.push_back({.number = e.attempt, .to = e.to, .started_us = now_us});
+    it.attempts.push_back({.number = e.attempt, .to = e.to, .why = e.why, .started_us = now_us});
     it.holding_file = e.path;
     it.bytes = 0;
     it.progress_us = it.moved_us = now_us;
@@ -158,6 +168,8 @@ struct Applier {
     it.joints = e.joints;
     it.tcp = e.tcp;
     it.waits_for = e.waits_for;
+    it.code.clear();
+    it.parameters.clear();
     it.verdicts.go_on(now_us);
   }
   void operator()(const Verdict& e) {
@@ -290,6 +302,8 @@ struct Applier {
     it.stored_kib = e.stored_kib;
     it.left_reason = e.reason;
     move_to(it, Phase::left);
+    it.code = e.code;
+    it.parameters = e.parameters;
   }
   void operator()(const VolumeFinished& e) {
     auto* it = volume(e.label);

@@ -31,6 +31,7 @@ inline constexpr size_t kRecentSamples = 10;
 struct Attempt {
   int number = 1;
   Destination to = Destination::holding;
+  std::string why = {};  // it goes there
   int64_t started_us = 0;
   int64_t ended_us = 0;      // 0: still running, or the run died
   std::string failure = {};  // empty unless it failed
@@ -68,10 +69,16 @@ struct DumpState {
   ImageId image = {};
   bool flush = false;
   Phase phase = Phase::chosen;
+  // The same for programs, with what would have to be another value; of what waits for its turn or was left.
+  std::string code = {};
+  std::vector<Parameter> parameters = {};
+  std::string flush_code = {};                // why an image of an earlier run is written in this one
   std::string waits_for = {};                 // why nothing moves; empty: something does, or it is over
   std::string plan_reason = {};               // why this level, or why it was skipped
   std::map<int, int64_t> estimates_kib = {};  // by level; -1: asked without a value
   uint64_t est_native_kib = 0, est_stored_kib = 0, est_kps = 0;
+  std::string interface = {};
+  int64_t interface_kps = 0;  // 0 unknown
 
   std::vector<Attempt> attempts = {};
   uint64_t bytes = 0;              // received on the current or last attempt

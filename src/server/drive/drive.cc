@@ -167,7 +167,11 @@ void Drive::take(const ImageFailed& input) {
   it.state = State::held;
   stop_writing(it.job.id, false, input.volume_lost, input.message);
   if (input.unreadable || cancelled_ || gone_ || it.writes >= limits_.write_tries)
-    leave(it, gone_ && !cancelled_ && !input.unreadable ? gone_reason_ : input.message);
+    leave(it, gone_ && !cancelled_ && !input.unreadable ? gone_reason_ : input.message,
+          input.unreadable ? Left::unreadable
+          : cancelled_     ? Left::ended_early
+          : gone_          ? Left::no_volume
+                           : Left::write_failed);
   else
     images_.push_back(input.id);
 }
@@ -234,9 +238,9 @@ void Drive::give_up(JobState& it, std::string reason) {
   say(GiveUp{it.job.id, std::move(reason)});
 }
 
-void Drive::leave(JobState& it, std::string reason) {
+void Drive::leave(JobState& it, std::string reason, Left why) {
   end(it);
-  say(LeaveOnHolding{it.job.id, std::move(reason)});
+  say(LeaveOnHolding{it.job.id, std::move(reason), why});
 }
 
 void Drive::tell_wait(JobState& it, Wait why) {
@@ -264,7 +268,8 @@ void Drive::schedule() {
   // Also those that a volume lost just now leaves behind.
   if (cancelled_ || gone_)
     for (const JobId id : std::exchange(images_, {}))
-      leave(jobs_.at(id), cancelled_ ? *cancelled_ : gone_reason_);
+      leave(jobs_.at(id), cancelled_ ? *cancelled_ : gone_reason_,
+            cancelled_ ? Left::ended_early : Left::no_volume);
   if ((scheduled_ || cancelled_) && ended_ == jobs_.size() && !writers_.any(Volume::loading) &&
       look_ != Look::going_on) {
     finished_ = true;
@@ -444,7 +449,17 @@ void Drive::begin_dump(JobState& it, size_t writer) {
   ++it.attempts;
   it.dumper = idle_dumper().value_or(0);
   dumping_.push_back(it.job.id);
-  say(StartDump{it.job.id, static_cast<int>(it.attempts), it.to, writer});
+  say(StartDump{it.job.id, static_cast<int>(it.attempts), it.to, writer, way_of(it)});
+}
+
+Way Drive::way_of(const JobState& it) const {
+  const bool when_degraded = it.job.holding == Holding::when_degraded;
+  if (it.to == Destination::holding)
+    return it.prefers_volume || when_degraded ? Way::no_volume : Way::holding_has_room;
+  if (it.job.holding == Holding::never) return Way::never_holding;
+  if (when_degraded) return Way::only_when_degraded;
+  if (holding_.total_kib == 0) return Way::no_holding_disk;
+  return it.prefers_volume ? Way::failed_on_holding : Way::no_room;
 }
 
 // With nothing under way no room will come any more, and what waits for it would wait for ever. First tries

@@ -142,7 +142,8 @@ class Drive {
   void degrade_fulls();
   void end(JobState& it);
   void give_up(JobState& it, std::string reason);
-  void leave(JobState& it, std::string reason);
+  void leave(JobState& it, std::string reason, Left why);
+  Way way_of(const JobState& it) const;
   void tell_wait(JobState& it, Wait why);
   JobState& job_in(JobId id, State state);
   void stop_dumping(JobState& it);

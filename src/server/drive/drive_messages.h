@@ -118,11 +118,22 @@ using Input = std::variant<LookForVolume, VolumeSought, Flush, Schedule, Release
 // --- what to do
 // ---------------------------------------------------------------------------------------------
 
+// Why a dump goes where it goes.
+enum class Way {
+  holding_has_room,
+  no_volume,
+  never_holding,
+  only_when_degraded,
+  no_holding_disk,
+  failed_on_holding,
+  no_room
+};
 struct StartDump {
   JobId id = 0;
   int attempt = 1;  // from 1
   journal::Destination to = journal::Destination::holding;
   size_t writer = 0;  // of one that goes to a volume
+  Way way = Way::holding_has_room;
 };
 struct WriteImage {
   JobId id = 0;
@@ -163,9 +174,11 @@ struct GiveUp {
   std::string reason;
 };
 // Ended; the image stays on holding disk for a later run.
+enum class Left { ended_early, no_volume, thresholds, write_failed, unreadable };
 struct LeaveOnHolding {
   JobId id = 0;
   std::string reason;
+  Left why = Left::no_volume;
 };
 // Stop it; its end is reported as usual.
 struct AbortDump {

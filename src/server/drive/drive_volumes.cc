@@ -259,7 +259,7 @@ void Drive::wait_or_leave() {
     return;
   }
   for (const JobId id : std::exchange(images_, {}))
-    leave(jobs_.at(id), "what is held is not worth a volume yet (taperflush)");
+    leave(jobs_.at(id), "what is held is not worth a volume yet (taperflush)", Left::thresholds);
 }
 
 }  // namespace headrace::drive

@@ -1,4 +1,7 @@
 // Volumes: when one is begun, what is written to it, and life without one.
+#include <algorithm>
+#include <optional>
+
 #include "server/drive/drive_bench.h"
 
 namespace headrace::drive {
@@ -274,6 +277,20 @@ TEST(Drive, holding_disk_may_be_for_degraded_runs_alone) {
   EXPECT_THAT(night.on(DumpFailed{.id = 1, .message = "I/O error", .volume_lost = true}),
               ElementsAre("degraded error: the last volume that runtapes=1 allows failed: I/O error",
                           "start 2#1 holding", "start 1#2 holding"));
+}
+
+TEST(Drive, a_dump_says_that_holding_disk_is_for_degraded_runs_alone) {
+  constexpr HoldingView kRoom{.total_kib = 1000, .free_kib = 1000};
+  const auto way = [](const std::vector<Command>& commands) {
+    const auto start = std::ranges::find_if(
+        commands, [](const Command& it) { return std::holds_alternative<StartDump>(it); });
+    return start != commands.end() ? std::optional(std::get<StartDump>(*start).way) : std::nullopt;
+  };
+  Drive drive({.in_parallel = 4, .volumes = 1});
+  EXPECT_EQ(way(drive.on(Schedule{{with_holding(1, Holding::when_degraded)}}, kRoom)), std::nullopt);
+  EXPECT_EQ(way(drive.on(VolumeReady{}, kRoom)), Way::only_when_degraded);
+  EXPECT_EQ(way(drive.on(DumpFailed{.id = 1, .message = "I/O error", .volume_lost = true}, kRoom)),
+            Way::no_volume);
 }
 
 TEST(Drive, what_is_held_only_when_degraded_obeys_reserve_then) {

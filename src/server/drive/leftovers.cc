@@ -77,6 +77,7 @@ bool claim_all(const hold::Image& image, Leftovers& leftovers) {
 Leftovers find_leftovers(const config::ServerConfig& config) {
   Leftovers leftovers;
   const auto dead = dead_runs(config, leftovers);
+  for (const auto& [timestamp, pid] : dead) leftovers.dead_runs.insert(timestamp);
   std::vector<std::filesystem::path> directories;
   for (const auto& disk : config.holding_disks) {
     directories.push_back(disk.directory);

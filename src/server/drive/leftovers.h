@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "config/server_config.h"
@@ -14,6 +16,7 @@ namespace headrace::drive {
 struct Leftovers {
   std::vector<journal::LeftoverFound> found;  // for the report
   std::vector<hold::Image> to_flush;          // whole images that this run is to write
+  std::set<std::string> dead_runs = {};       // timestamps of runs that died
   // Date directories of the images to flush: this process's own now, to be left (hold::leave) at the end.
   std::vector<std::filesystem::path> claimed = {};
 };

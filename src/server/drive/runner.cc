@@ -9,6 +9,7 @@
 
 #include "base/quote.h"
 #include "server/drive/leftovers.h"
+#include "server/drive/reasons.h"
 #include "server/drive/runner_impl.h"
 #include "server/hold/date_directory.h"
 
@@ -31,8 +32,8 @@ Result<> Runner::Impl::begin() {
   std::array<char, 256> hostname{};
   ::gethostname(hostname.data(), hostname.size() - 1);
   recorder_->record(journal::RunStarted{config_.name, config_.globals.org, recorder_->timestamp(),
-                                        hostname.data(), ::getpid(), HEADRACE_VERSION,
-                                        journal::RunKind::dump});
+                                        hostname.data(), ::getpid(), HEADRACE_VERSION, journal::RunKind::dump,
+                                        config_.globals.inparallel});
   if (!recorder_->clock_trouble().empty())
     note(journal::Severity::warning, "driver", recorder_->clock_trouble());
   for (auto& leftover : leftovers.found) recorder_->record(leftover);
@@ -76,7 +77,9 @@ Result<> Runner::Impl::begin() {
     job.header = image.header;
     job.file = image.file;
     job.stored_kib = base::to_kib(image.data_bytes);
-    recorder_->record(journal::FlushPlanned{job.image, job.file, job.stored_kib});
+    recorder_->record(
+        journal::FlushPlanned{job.image, job.file, job.stored_kib,
+                              leftovers.dead_runs.contains(job.image.timestamp) ? "run-died" : "autoflush"});
     flushes_.push_back(id);
   }
   return {};
@@ -177,8 +180,16 @@ void Runner::Impl::add_planned(const plan::Plan& plan) {
 }
 
 void Runner::Impl::record_planned(const journal::ImageId& image, const plan::PlannedLevel& planned) {
-  recorder_->record(journal::DlePlanned{image, planned.reason.sentence(), planned.native_kib,
-                                        planned.stored_kib, planned.kps});
+  journal::DlePlanned event{image, planned.reason.sentence(), planned.native_kib, planned.stored_kib,
+                            planned.kps};
+  const auto disk = std::ranges::find_if(
+      night_->disks, [&image](const auto& it) { return it.host == image.host && it.disk == image.disk; });
+  if (disk != night_->disks.end()) {
+    event.interface = disk->interface_name;
+    if (const auto kps = interface_kps_.find(event.interface); kps != interface_kps_.end())
+      event.interface_kps = kps->second;
+  }
+  recorder_->record(event);
 }
 
 std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
@@ -269,7 +280,9 @@ void Runner::Impl::obey(const Command& command) {
   }
   if (const auto* leave = std::get_if<LeaveOnHolding>(&command)) {
     const JobInfo& job = jobs_.at(leave->id);
-    return recorder_->record(journal::ImageLeftOnHolding{job.image, job.file, job.stored_kib, leave->reason});
+    return recorder_->record(journal::ImageLeftOnHolding{job.image, job.file, job.stored_kib, leave->reason,
+                                                         std::string(code_of(leave->why)),
+                                                         parameters_of(leave->why, config_)});
   }
   if (const auto* abort = std::get_if<AbortDump>(&command)) {
     // An image that is complete is a good one: it ends by itself.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "server/drive/reasons.h"
 #include "server/drive/runner_impl.h"
 #include "server/dump/dle_of.h"
 #include "server/dump/peer_of.h"
@@ -50,7 +51,8 @@ void Runner::Impl::start_dump(const StartDump& command) {
     recorder_->record(journal::ImageWriteStarted{job.image, config_.first_storage().name,
                                                  config_.first_storage().tapepool, volume.label});
   }
-  recorder_->record(journal::DumpStarted{job.image, job.attempt, job.to, {}});
+  recorder_->record(
+      journal::DumpStarted{job.image, job.attempt, job.to, {}, std::string(code_of(command.way))});
 
   dump::DumpRequest request;
   request.peer = std::move(*peer);

@@ -1,6 +1,7 @@
 // The runner's meters: samples of what moves, and verdicts about it, once a second.
 #include <algorithm>
 
+#include "server/drive/reasons.h"
 #include "server/drive/runner_impl.h"
 
 namespace headrace::drive {
@@ -76,7 +77,14 @@ void Runner::Impl::tell_verdict(JobInfo& job) {
 }
 
 void Runner::Impl::tell_wait(JobInfo& job, Wait why) {
-  recorder_->record(journal::Waiting{job.image, std::string(text_of(why))});
+  InForce now{.config = config_, .disk = job.disk, .in_parallel = in_parallel_};
+  if (job.disk != nullptr) {
+    now.max_dumps = max_dumps_of(*job.disk);
+    const auto kps = interface_kps_.find(job.disk->interface_name);
+    now.interface_kps = kps == interface_kps_.end() ? 0 : kps->second;
+  }
+  recorder_->record(journal::Waiting{job.image, std::string(text_of(why)), std::string(code_of(why)),
+                                     parameters_of(why, now)});
   job.judgement = flow::judge_waiting(verdict_of(why), text_of(why));
   recorder_->record(journal::Verdict{job.image, std::string(flow::name_of(job.judgement->verdict)),
                                      job.judgement->confidence, job.judgement->evidence, 0});

@@ -36,6 +36,7 @@ Json attempts_of(const DumpState& dump) {
     Json it;
     it["number"] = attempt.number;
     it["to"] = attempt.to == journal::Destination::volume ? "volume" : "holding";
+    if (!attempt.why.empty()) it["to_because"] = attempt.why;
     it["started"] = attempt.started_us / 1'000'000;
     if (attempt.ended_us > 0) it["ended"] = attempt.ended_us / 1'000'000;
     if (!attempt.failure.empty()) {
@@ -97,6 +98,15 @@ void add_verdicts(Json& out, const journal::VerdictSpans& verdicts) {
   for (const auto& span : verdicts.spans()) out["verdicts"].push_back(span_of(span));
 }
 
+Json parameters_of(const DumpState& dump) {
+  Json list = Json::array();
+  for (const auto& it : dump.parameters) {
+    list.push_back({{"name", it.name}, {"value", it.value}});
+    if (!it.of.empty()) list.back()["of"] = it.of;
+  }
+  return list;
+}
+
 Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
   Json out;
   out["host"] = dump.image.host;
@@ -106,6 +116,10 @@ Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
   out["flush"] = dump.flush;
   out["state"] = is_missing(dump, life) ? "missing" : std::string(journal::name_of(dump.phase));
   if (!dump.waits_for.empty()) out["waits_for"] = dump.waits_for;
+  if (!dump.code.empty())
+    out[dump.phase == journal::Phase::left ? "left" : "waits"] = {{"code", dump.code},
+                                                                  {"parameters", parameters_of(dump)}};
+  if (!dump.flush_code.empty()) out["flushed_because"] = dump.flush_code;
   if (dump.paused) out["paused"] = true;
   if (dump.turn && dump.samples.size() > 1)
     out["since_gates_changed"] = {

@@ -410,5 +410,32 @@ TEST(Views, stand_any_cut_and_any_order) {
   }
 }
 
+TEST(Reasons, WhatWaitsSaysForWhatAndWhichParameter) {
+  const auto state = reduce(events_of(
+      kPlanning + kPlanned +
+      std::vector<Step>{
+          {2.1, Waiting{kSrv,
+                        "another dump of its host to end (maxdumps)",
+                        "host-limit",
+                        {{"maxdumps", "1", "wolke"}}}},
+          {2.2, DumpStarted{kHome, 1, Destination::volume, "", "no-room"}},
+          {2.3, ImageLeftOnHolding{
+                    kOld, "f", 1, "not worth a volume", "thresholds", {{"taperflush", "50", "daily"}}}}}));
+  EXPECT_THAT(status_text(state, at(3)), HasSubstr("waits for another dump of its host to end (maxdumps); "
+                                                   "maxdumps of wolke is 1"));
+  const auto json = nlohmann::json::parse(status_json(state, at(3)));
+  const auto of = [&json](const ImageId& image) {
+    for (const auto& it : json["dumps"])
+      if (it["disk"] == image.disk && it["dump"] == image.timestamp) return it;
+    return nlohmann::json();
+  };
+  EXPECT_EQ(of(kSrv)["waits"]["code"], "host-limit");
+  EXPECT_EQ(of(kSrv)["waits"]["parameters"][0],
+            (nlohmann::json{{"name", "maxdumps"}, {"value", "1"}, {"of", "wolke"}}));
+  EXPECT_EQ(of(kHome)["attempts"][0]["to_because"], "no-room");
+  EXPECT_FALSE(of(kHome).contains("waits"));
+  EXPECT_EQ(of(kOld)["left"]["code"], "thresholds");
+}
+
 }  // namespace
 }  // namespace headrace::observe

@@ -11,6 +11,7 @@
 #include "base/quote.h"
 #include "server/observe/dump_summary.h"
 #include "server/observe/facts.h"
+#include "server/observe/lower_bound.h"
 #include "server/observe/text.h"
 #include "server/observe/verdict_text.h"
 
@@ -302,7 +303,8 @@ std::string report_text(const RunState& state, const ReportOptions& options) {
   section("STRANGE DUMP SUMMARY", strange_summary(state));
   section("STATISTICS", statistics_text(state));
   section("USAGE BY TAPE", usage_by_tape(state, options));
-  section("WHERE THE TIME WENT", where_the_time_went(state));
+  const auto bound = options.life == Life::finished ? lower_bound_line(state) : "";
+  section("WHERE THE TIME WENT", (bound.empty() ? "" : "  " + bound) + where_the_time_went(state));
   section("FAILED DUMP DETAILS", failed_details(state));
   section("STRANGE DUMP DETAILS", strange_details(state));
   section("NOTES", notes(state));
@@ -319,6 +321,15 @@ std::string report_json(const RunState& state, const ReportOptions& options) {
                        {"total", figures_json(all.total)},
                        {"full", figures_json(all.full)},
                        {"incremental", figures_json(all.incremental)}};
+  if (options.life == Life::finished) {
+    const auto bound = lower_bound_of(state);
+    Json bounds = Json::array();
+    for (const auto& it : bound.bounds)
+      bounds.push_back({{"joint", it.joint}, {"of", it.of}, {"seconds", it.seconds}});
+    out["lower_bound"] = {{"seconds", bound.bounds.empty() ? 0 : bound.bounds.front().seconds},
+                          {"efficiency", bound.efficiency()},
+                          {"bounds", std::move(bounds)}};
+  }
   return text_of(out);
 }
 

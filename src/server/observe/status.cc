@@ -101,6 +101,14 @@ std::string missing_note(const DumpState& dump) {
   return dump.phase == Phase::chosen ? "never planned" : "never started";
 }
 
+// "waits for another dump to end (inparallel); inparallel is 4"
+std::string waits_note(const DumpState& dump) {
+  std::string note = "waits for " + printable(dump.waits_for);
+  for (const auto& it : dump.parameters)
+    add(note, printable(fmt::format("{}{}{} is {}", it.name, it.of.empty() ? "" : " of ", it.of, it.value)));
+  return note;
+}
+
 std::string note_of(const RunState& state, const DumpState& dump, const StatusOptions& options,
                     const Movement& moved) {
   const bool running = options.life == Life::running;
@@ -114,11 +122,11 @@ std::string note_of(const RunState& state, const DumpState& dump, const StatusOp
     case Phase::chosen:
       break;
     case Phase::planned:
-      if (!dump.waits_for.empty()) note = "waits for " + printable(dump.waits_for);
+      if (!dump.waits_for.empty()) note = waits_note(dump);
       if (!dump.failure.empty()) add(note, "last try failed: " + first_line(dump.failure));
       break;
     case Phase::held:
-      if (running && !dump.waits_for.empty()) note = "waits for " + printable(dump.waits_for);
+      if (running && !dump.waits_for.empty()) note = waits_note(dump);
       break;
     case Phase::written:
       note = labels_of(dump);

@@ -1,0 +1,30 @@
+// The reasons of the Drive for programs: words that stay once they were written, and the parameters that a
+// wait or a left image hangs on. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/disklist.h"
+#include "config/server_config.h"
+#include "server/drive/drive.h"
+
+namespace headrace::drive {
+
+std::string_view code_of(Wait why);
+std::string_view code_of(Way way);
+std::string_view code_of(Left why);
+
+// What is in force now, where it can change while the run goes on.
+struct InForce {
+  const config::ServerConfig& config;
+  const config::DiskListEntry* disk = nullptr;  // null: no longer listed
+  int64_t in_parallel = 1;
+  int64_t max_dumps = 1;      // of its host
+  int64_t interface_kps = 0;  // of its interface
+};
+std::vector<journal::Parameter> parameters_of(Wait why, const InForce& now);
+std::vector<journal::Parameter> parameters_of(Left why, const config::ServerConfig& config);
+
+}  // namespace headrace::drive

@@ -1,0 +1,40 @@
+#include "server/drive/reasons.h"
+
+#include <set>
+
+#include "server/drive/night_bench.h"
+
+namespace headrace::drive {
+namespace {
+
+using journal::Parameter;
+
+class Reasons : public NightBench {};
+
+TEST_F(Reasons, EveryReasonHasAWordOfItsOwn) {
+  std::set<std::string_view> waits;
+  constexpr int kWaits = static_cast<int>(Wait::thresholds) + 1;
+  for (int i = 0; i < kWaits; ++i) waits.insert(code_of(static_cast<Wait>(i)));
+  EXPECT_EQ(waits.size(), static_cast<size_t>(kWaits));
+  EXPECT_FALSE(waits.contains(""));
+  EXPECT_EQ(code_of(Way::no_room), "no-room");
+  EXPECT_EQ(code_of(Left::thresholds), "thresholds");
+}
+
+TEST_F(Reasons, ParametersAreThoseInForce) {
+  globals = "holdingdisk never-used {\n directory \"/nowhere\"\n use 5 mbytes\n}";
+  const auto config = configuration();
+  const auto disks = entries(config);
+  const InForce now{
+      .config = config, .disk = &disks[0], .in_parallel = 7, .max_dumps = 2, .interface_kps = 500};
+  EXPECT_EQ(parameters_of(Wait::parallel_limit, now), (std::vector<Parameter>{{"inparallel", "7", ""}}));
+  EXPECT_EQ(parameters_of(Wait::host_limit, now), (std::vector<Parameter>{{"maxdumps", "2", kHost}}));
+  EXPECT_EQ(parameters_of(Wait::network, now), (std::vector<Parameter>{{"netusage", "500", "default"}}));
+  EXPECT_EQ(parameters_of(Wait::holding_space, now).size(), 2U);
+  EXPECT_TRUE(parameters_of(Wait::resume, now).empty()) << "a command, no parameter";
+  EXPECT_EQ(parameters_of(Left::thresholds, config)[0].name, "taperflush");
+  EXPECT_TRUE(parameters_of(Left::unreadable, config).empty());
+}
+
+}  // namespace
+}  // namespace headrace::drive
