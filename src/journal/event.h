@@ -72,6 +72,7 @@ struct Note {
 struct LeftoverFound {
   std::string what;                                  // a sentence: what was found and what was done with it
   std::string host = {}, disk = {}, timestamp = {};  // empty when it belongs to no image
+  int cut_level = -1;  // of a dump that was under way when its run died; else -1
   bool operator==(const LeftoverFound&) const = default;
 };
 

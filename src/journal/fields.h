@@ -156,6 +156,7 @@ void fields(V& v, E& e) {
   v("host", e.host);
   v("disk", e.disk);
   v("dump", e.timestamp);
+  v("cut-level", e.cut_level);
 }
 template <class V, Is<DleChosen> E>
 void fields(V& v, E& e) {

@@ -94,11 +94,15 @@ void Drive::degrade_fulls() {
       kept += it.job.est_stored_kib;
       continue;
     }
-    if (!it.job.degraded) {
+    // An incremental made after a full that failed here, but is recorded there, would lack what is between.
+    const bool tried = it.attempts > 0;
+    if (!it.job.degraded || tried) {
       give_up(it,
               fmt::format("there is no volume ({}), of {} KiB of holding disk {}% are kept for incrementals "
                           "(reserve), and an incremental cannot be made: {}",
-                          gone_reason_, holding_.total_kib, limits_.reserve_percent, it.job.not_degraded));
+                          gone_reason_, holding_.total_kib, limits_.reserve_percent,
+                          tried ? "its client may have recorded the full that failed (" + it.failure + ")"
+                                : it.job.not_degraded));
       continue;
     }
     it.job.full = false;

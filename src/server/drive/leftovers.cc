@@ -18,11 +18,16 @@ namespace {
 // How far back unfinished runs are looked for; older ones have been told of by the runs since.
 constexpr size_t kJournalsLookedAt = 5;
 
+// Planned, and its run died before an image of it was whole.
+bool was_lost(const journal::DumpState& dump) {
+  return !dump.ended() && dump.phase != journal::Phase::held && dump.phase != journal::Phase::writing;
+}
+
 std::string what_was_lost(const journal::RunState& state) {
   std::string lost;
   size_t count = 0;
   for (const auto& dump : state.dumps) {
-    if (dump.ended() || dump.phase == journal::Phase::held || dump.phase == journal::Phase::writing) continue;
+    if (!was_lost(dump)) continue;
     if (++count <= 5)
       lost += fmt::format("{}{}:{}", lost.empty() ? "" : ", ", dump.image.host, base::quote(dump.image.disk));
   }
@@ -54,6 +59,11 @@ std::map<std::string, pid_t> dead_runs(const config::ServerConfig& config, Lefto
                        {},
                        {},
                        (*stamps)[i]});
+    for (const auto& dump : state.dumps) {
+      if (dump.attempts.empty() || !was_lost(dump)) continue;
+      to_tell.push_back(
+          {"its run was interrupted", dump.image.host, dump.image.disk, (*stamps)[i], dump.image.level});
+    }
   }
   for (auto& it : to_tell)
     if (!told.contains(it.timestamp)) leftovers.found.push_back(std::move(it));

@@ -76,7 +76,11 @@ TEST_F(LeftoversTest, ARunThatDiedIsToldOfAndItsImagesAreFlushed) {
            journal::ImageHeld{held, file, 1, 1, {}}},
           false);
   const auto found = find_leftovers(configuration());
-  ASSERT_EQ(found.found.size(), 1U);
+  ASSERT_EQ(found.found.size(), 2U);
+  EXPECT_EQ(found.found[0].cut_level, -1);
+  EXPECT_EQ(found.found[1].disk, "/d 2") << "its client may have recorded it";
+  EXPECT_EQ(found.found[1].timestamp, stamp);
+  EXPECT_EQ(found.found[1].cut_level, 0);
   EXPECT_EQ(found.found[0].what,
             "the run of 20261120000000 (process 4711) did not finish; not dumped: 127.0.0.1:\"/d 2\"");
   EXPECT_EQ(to_flush("no"), std::vector<std::string>{"/d1"});

@@ -45,6 +45,9 @@ struct ToLines {
     return {compat::NoteLine{type, e.program, e.text, {}}};
   }
   Lines operator()(const journal::LeftoverFound& e) const {
+    // The dead run's own log has no word about it, and the plan must know (night.cc).
+    if (e.cut_level >= 0)
+      return {compat::FailLine{"dumper", e.host, e.disk, e.timestamp, e.cut_level, e.what, {}}};
     return {compat::NoteLine{"WARNING", "driver", e.what, {}}};
   }
   Lines operator()(const journal::DleChosen& e) const {

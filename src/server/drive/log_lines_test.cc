@@ -62,6 +62,8 @@ TEST_F(LogLines, Planning) {
   EXPECT_EQ(take(journal::Note{"driver", journal::Severity::error, "x"}), "ERROR driver x\n");
   EXPECT_EQ(take(journal::Note{"driver", journal::Severity::fatal, "x"}), "FATAL driver x\n");
   EXPECT_EQ(take(journal::LeftoverFound{"something was left"}), "WARNING driver something was left\n");
+  EXPECT_EQ(take(journal::LeftoverFound{"its run was interrupted", "h", "/d", "20260101000000", 1}),
+            "FAIL dumper h /d 20260101000000 1 [its run was interrupted]\n");
   EXPECT_EQ(take(journal::DleSkipped{kImage, "skip-incr"}),
             "SUCCESS planner localhost /srv/d1 20261123005515 0 [skipped: skip-incr]\n");
   EXPECT_EQ(take(journal::PlanFailed{{"localhost", "bad", "20261123005732", 0}, "no size line"}),

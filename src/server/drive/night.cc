@@ -61,6 +61,19 @@ bool still_there(const Known& known, const config::DiskListEntry& disk, const co
   return volume != nullptr && volume->timestamp == timestamp;
 }
 
+// A dump that failed on its way, or with its run, may be recorded by its client all the same. What it would
+// build the next levels on is then not the dump that the server has, so nothing may build on that level.
+void distrust_failed(const Known& known, const config::DiskListEntry& disk, plan::PlanDle& dle) {
+  if (known.catalog == nullptr) return;
+  for (const auto& failed : known.catalog->failed()) {
+    if (failed.host != disk.host || failed.disk != disk.disk) continue;
+    if (failed.program == "planner" || failed.program == "driver") continue;  // it never began
+    const auto record = dle.records.find(failed.level);
+    if (record != dle.records.end() && record->second.timestamp < failed.timestamp)
+      record->second.exists = false;
+  }
+}
+
 plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskListEntry& disk,
                        const compat::Curinfo& info, const Known& known) {
   const auto& type = disk.dumptype;
@@ -97,6 +110,7 @@ plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskLis
         .label = stats.label,
         .overwritten_in_runs = overwritten == known.overwritten_in_runs.end() ? 0 : overwritten->second};
   }
+  distrust_failed(known, disk, dle);
   for (const auto& past : info.history)
     dle.history.push_back({past.level, static_cast<uint64_t>(std::max<int64_t>(past.native_kib, 0))});
   dle.full_rates = info.full_rate;
