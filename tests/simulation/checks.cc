@@ -74,6 +74,7 @@ void Checks::wrote(const std::string& label) {
 void Checks::outcomes(const journal::RunState& state, const std::vector<config::DiskListEntry>& listed,
                       bool ended) {
   running_.clear();
+  short_of_volumes_ = short_of_volumes_ || state.no_volume;
   for (const auto& leftover : state.leftovers)
     if (!leftover.host.empty()) left_.insert(holding_ / leftover.timestamp / leftover.host);
   std::map<Dle, const journal::DumpState*> tonight;
@@ -113,6 +114,7 @@ void Checks::holding() {
 }
 
 void Checks::cycle(const std::vector<config::DiskListEntry>& listed) {
+  if (short_of_volumes_) return;
   for (const auto& entry : listed) {
     const Dle dle{entry.host, entry.disk};
     const auto good = good_.find(dle);

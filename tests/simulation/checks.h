@@ -42,7 +42,8 @@ class Checks {
   void outcomes(const journal::RunState& state, const std::vector<config::DiskListEntry>& listed, bool ended);
   // Nothing is left on holding disk that nobody speaks of.
   void holding();
-  // In a calm site no disk goes without a full for longer than its cycle.
+  // In a calm site no disk goes without a full for longer than its cycle, as long as the volumes of each run
+  // were enough.
   void cycle(const std::vector<config::DiskListEntry>& listed);
   // Every disk can be had back as its newest good dump has it.
   void restore_all(const config::ServerConfig& config, const std::vector<config::DiskListEntry>& listed);
@@ -67,8 +68,9 @@ class Checks {
     std::string label;
     int64_t night = 0;
   };
-  std::vector<Written> written_;  // in the order they were written over
-  std::set<std::string> left_;    // on holding disk, by some run's word
+  std::vector<Written> written_;   // in the order they were written over
+  bool short_of_volumes_ = false;  // in some night until now
+  std::set<std::string> left_;     // on holding disk, by some run's word
   uint64_t restores_ = 0;
 };
 
