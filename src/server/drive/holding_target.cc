@@ -29,11 +29,13 @@ void HoldingSpace::settle_waiting(bool coming) {
 }
 
 HoldingTarget::HoldingTarget(loop::Loop& loop, HoldingSpace& space, hold::Reservation reservation,
-                             std::string date_directory, std::move_only_function<void()> starving)
+                             std::string date_directory, std::move_only_function<void()> starving,
+                             std::optional<uint64_t> lane)
     : loop_(loop),
       space_(space),
       reservation_(std::move(reservation)),
       date_directory_(std::move(date_directory)),
+      lane_(lane),
       starving_(std::move(starving)) {}
 
 HoldingTarget::~HoldingTarget() {
@@ -43,6 +45,7 @@ HoldingTarget::~HoldingTarget() {
 Result<loop::Writable*> HoldingTarget::open(const wire::DumpHeader& header) {
   hold::ImageWriter::Options options;
   options.date_directory = date_directory_;
+  options.lane = lane_;
   writer_ = std::make_unique<hold::ImageWriter>(loop_, header, hold::rooms_of(space_.disks(), reservation_),
                                                 *this, options);
   return writer_.get();

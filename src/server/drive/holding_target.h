@@ -16,9 +16,10 @@ namespace headrace::drive {
 
 class HoldingTarget : public dump::Target, public hold::SpaceSource {
  public:
-  // `starving` is called whenever the image begins to wait for space.
+  // `starving` is called whenever the image begins to wait for space. `lane`: see hold::ImageWriter::Options.
   HoldingTarget(loop::Loop& loop, HoldingSpace& space, hold::Reservation reservation,
-                std::string date_directory, std::move_only_function<void()> starving);
+                std::string date_directory, std::move_only_function<void()> starving,
+                std::optional<uint64_t> lane = {});
   ~HoldingTarget() override;
 
   base::Result<loop::Writable*> open(const wire::DumpHeader& header) override;
@@ -45,6 +46,7 @@ class HoldingTarget : public dump::Target, public hold::SpaceSource {
   HoldingSpace& space_;
   hold::Reservation reservation_;
   std::string date_directory_;
+  std::optional<uint64_t> lane_;
   std::move_only_function<void()> starving_;
   std::unique_ptr<hold::ImageWriter> writer_;
   std::filesystem::path file_;

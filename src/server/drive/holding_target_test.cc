@@ -5,6 +5,7 @@
 
 #include "server/hold/scan.h"
 #include "server/hold/test_support.h"
+#include "sim/sim_loop.h"
 
 namespace headrace::drive {
 namespace {
@@ -91,6 +92,35 @@ TEST_F(HoldingTargetTest, GrowsBeyondItsEstimate) {
   ASSERT_TRUE(finish(*it));
   EXPECT_EQ(starved, 0);
   EXPECT_EQ(hold::read_image(it->file())->data_bytes, 3'000'000U);
+}
+
+// The next try of a dump has the same name for its file. On virtual time, where each work takes a second.
+TEST_F(HoldingTargetTest, TheNextTryWaitsUntilWhatTheFirstLeftIsGone) {
+  size(10'000);
+  sim::SimLoop loop;
+  loop.set_work_duration(std::chrono::seconds(1));
+  const auto one_try = [&, lane = loop.new_lane()] {
+    return std::make_unique<HoldingTarget>(
+        loop, *space, *space->disks().reserve(500), hold::kStamp, [] {}, lane);
+  };
+  const std::string data = noise(100'000);
+  const iovec piece{const_cast<char*>(data.data()), data.size()};
+  auto first = one_try();
+  auto& stream = open(*first);
+  ASSERT_EQ(stream.write({&piece, 1}).state, loop::IoState::wait);
+  loop.run_until_idle();
+  ASSERT_EQ(stream.write({&piece, 1}).bytes, data.size());
+  // The second write has not begun when the try ends; what it leaves is removed a second after the next
+  // begins.
+  ASSERT_EQ(stream.write({&piece, 1}).state, loop::IoState::wait);
+  first->abandon();
+  auto next = one_try();
+  auto& again = open(*next);
+  ASSERT_EQ(again.write({&piece, 1}).state, loop::IoState::wait);
+  loop.run_until_idle();
+  const auto put = again.write({&piece, 1});
+  ASSERT_EQ(put.state, loop::IoState::moved) << again.error().what();
+  EXPECT_EQ(put.bytes, data.size());
 }
 
 TEST_F(HoldingTargetTest, WaitsForSpaceThatComesFree) {

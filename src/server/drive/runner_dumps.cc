@@ -39,8 +39,10 @@ void Runner::Impl::start_dump(const StartDump& command) {
     const uint64_t estimate = planned == state().dumps.end() ? 0 : planned->est_stored_kib;
     auto reservation = space_.disks().reserve(std::max(estimate, hold::kLeastKib));
     if (!reservation) return feed(HoldingRefused{id});
+    if (!job.holding_lane) job.holding_lane = loop_.new_lane();
     job.holding_target = std::make_unique<HoldingTarget>(
-        loop_, space_, std::move(*reservation), recorder_->timestamp(), [this] { settle_waiting(); });
+        loop_, space_, std::move(*reservation), recorder_->timestamp(), [this] { settle_waiting(); },
+        job.holding_lane);
     target = job.holding_target.get();
   } else {
     job.writer = command.writer;

@@ -46,6 +46,7 @@ struct JobInfo {
   uint64_t stored_kib = 0;
   double dump_seconds = 0;
   hold::Reservation reservation;
+  std::optional<uint64_t> holding_lane;                       // of all its tries
   std::optional<plan::PlannedLevel> degraded;                 // to be dumped instead when there is no volume
   bool earlier = false;                                       // held by an earlier run
   std::optional<std::pair<std::string, int64_t>> first_part;  // label and file number
@@ -98,7 +99,7 @@ class Runner::Impl : public VolumeDesk {
   Limits drive_limits() const;
   uint64_t part_of_volume(int64_t percent) const;
   void add_planned(const plan::Plan& plan);
-  void record_planned(const journal::ImageId& image, const plan::PlannedLevel& planned);
+  void record_planned(const config::DiskListEntry& disk, const plan::PlannedLevel& planned);
   std::vector<Job> jobs_of(const plan::Plan& plan);
   base::Duration until_start(const config::Dumptype& type) const;
 

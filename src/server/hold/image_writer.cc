@@ -26,7 +26,10 @@ std::vector<Room> rooms_of(const HoldingDisks& disks, const Reservation& reserva
 
 ImageWriter::ImageWriter(loop::Loop& loop, wire::DumpHeader header, std::vector<Room> rooms,
                          SpaceSource& space, Options options)
-    : loop_(loop), space_(space), lane_(loop), granted_(std::move(rooms)) {
+    : loop_(loop),
+      space_(space),
+      lane_(loop, options.lane ? *options.lane : loop.new_lane()),
+      granted_(std::move(rooms)) {
   if (options.date_directory.empty()) options.date_directory = header.timestamp;
   chain_ = std::make_shared<ChunkChain>(std::move(header), std::move(options.date_directory), options.sync);
 }

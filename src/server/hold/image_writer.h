@@ -46,7 +46,10 @@ class ImageWriter final : public loop::Writable {
  public:
   struct Options {
     std::string date_directory;  // the run's timestamp; empty: the dump's
-    bool sync = true;            // fsync data, headers and directories before the image counts as there
+    // Shared with an earlier try to write the same image, so that what that try left is gone before this one
+    // begins; else one of its own.
+    std::optional<uint64_t> lane = {};
+    bool sync = true;  // fsync data, headers and directories before the image counts as there
   };
 
   ImageWriter(loop::Loop& loop, wire::DumpHeader header, std::vector<Room> rooms, SpaceSource& space,
