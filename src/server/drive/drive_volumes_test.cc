@@ -114,6 +114,18 @@ TEST(Drive, without_a_volume_reserve_keeps_holding_disk_for_incrementals) {
   EXPECT_THAT(degraded_night(100, {job(2), with_holding(3, Holding::required)}), IsEmpty());
 }
 
+// Its client may have recorded it; an incremental would build on what the server does not have.
+TEST(Drive, a_full_that_failed_once_does_not_become_an_incremental) {
+  PlayedNight night({.in_parallel = 1, .volumes = 1, .reserve_percent = 100});
+  night.on(Schedule{{full(2, 300, 10), job(1), job(99)}});
+  night.on(DumpFailed{2, DumpFailed::Kind::failed, "a wrong checksum"});
+  night.on(DumpHeld{1});
+  EXPECT_THAT(
+      night.on(NoVolume{"no tape"}),
+      testing::Contains(testing::AllOf(testing::StartsWith("give up 2: there is no volume"),
+                                       testing::EndsWith("the full that failed (a wrong checksum)"))));
+}
+
 TEST(Drive, a_degraded_full_takes_the_room_of_its_incremental) {
   PlayedNight night({.in_parallel = 1, .volumes = 1, .reserve_percent = 100}, 100);
   night.on(Schedule{{job(1), full(2, 5000, 60)}});

@@ -13,10 +13,14 @@ namespace headrace::drive {
 
 namespace {
 
+using Dle = std::pair<std::string, std::string>;  // host, disk
+
 struct Known {
   const catalog::Catalog* catalog = nullptr;
   const compat::Tapelist* tapelist = nullptr;
   std::map<std::string, int64_t> overwritten_in_runs = {};  // by label
+  // Dumps that were begun and came to nothing.
+  std::map<Dle, std::vector<const catalog::FailedDump*>> failed = {};
 };
 
 // Volumes are written again oldest first, once there are as many as tapecycle asks for.
@@ -64,12 +68,11 @@ bool still_there(const Known& known, const config::DiskListEntry& disk, const co
 // A dump that failed on its way, or with its run, may be recorded by its client all the same. What it would
 // build the next levels on is then not the dump that the server has, so nothing may build on that level.
 void distrust_failed(const Known& known, const config::DiskListEntry& disk, plan::PlanDle& dle) {
-  if (known.catalog == nullptr) return;
-  for (const auto& failed : known.catalog->failed()) {
-    if (failed.host != disk.host || failed.disk != disk.disk) continue;
-    if (failed.program == "planner" || failed.program == "driver") continue;  // it never began
-    const auto record = dle.records.find(failed.level);
-    if (record != dle.records.end() && record->second.timestamp < failed.timestamp)
+  const auto failures = known.failed.find({disk.host, disk.disk});
+  if (failures == known.failed.end()) return;
+  for (const auto* failed : failures->second) {
+    const auto record = dle.records.find(failed->level);
+    if (record != dle.records.end() && record->second.timestamp < failed->timestamp)
       record->second.exists = false;
   }
 }
@@ -151,6 +154,11 @@ Night begin_night(const config::ServerConfig& config, std::vector<config::DiskLi
   auto tapelist = compat::load_tapelist(config.globals.tapelist);
   if (!tapelist) night.warnings.push_back(tapelist.error().what());
   Known known{catalog ? &*catalog : nullptr, tapelist ? &*tapelist : nullptr};
+  if (catalog) {
+    for (const auto& failed : catalog->failed())
+      if (failed.program != "planner" && failed.program != "driver")  // by these, it never began
+        known.failed[{failed.host, failed.disk}].push_back(&failed);
+  }
   if (tapelist) {
     auto& capacity = night.inputs.capacity;
     known.overwritten_in_runs = when_overwritten(*tapelist, capacity.tapecycle, capacity.volumes);

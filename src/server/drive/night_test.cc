@@ -81,6 +81,31 @@ TEST_F(NightTest, HistoryAndWhetherItsDumpsStillExist) {
   EXPECT_EQ(there.full_rates.size(), 1U);
 }
 
+// Its client may have recorded it: what the next level is made of is not what the server has.
+TEST_F(NightTest, NothingIsBuiltOnALevelWhoseLaterDumpFailed) {
+  record("/d1", 0, "20261118000000", "V-001");
+  record("/d1", 1, "20261119000000", "V-001");
+  record("/d2", 0, "20261118000000", "V-001");
+  record("/d3", 0, "20261118000000", "V-001");
+  put(root / "config/tapelist", "20261118000000 V-001 reuse\n");
+  const auto exists = [this](size_t dle, int level) {
+    return begin().inputs.dles[dle].records.at(level).exists;
+  };
+  ASSERT_TRUE(exists(0, 0));
+  const auto line = [](const char* program, const char* disk, int level) {
+    return "FAIL " + std::string(program) + " " + kHost + " " + disk + " 20261120000000 " +
+           std::to_string(level) + " [so it went]\n";
+  };
+  put(root / "log/log.20261120000000.0",
+      line("dumper", "/d1", 0) + line("planner", "/d2", 0) + line("dumper", "/d3", 1));
+  EXPECT_FALSE(exists(0, 0));
+  EXPECT_TRUE(exists(1, 0)) << "it never began";
+  EXPECT_TRUE(exists(2, 0)) << "another level failed";
+  record("/d1", 0, "20261121000000", "V-002");
+  put(root / "config/tapelist", "20261121000000 V-002 reuse\n20261118000000 V-001 reuse\n");
+  EXPECT_TRUE(exists(0, 0)) << "a later full went well";
+}
+
 TEST_F(NightTest, AHeldImageExists) {
   disk_names = {"/d1"};
   globals = "runtapes 0";

@@ -173,22 +173,21 @@ void Runner::Impl::add_planned(const plan::Plan& plan) {
     recorder_->record(journal::PlanFailed{image(failed.dle, failed.level), failed.reason});
   }
   for (const auto& dump : plan.dumps) {
-    record_planned(image(dump.dle, dump.as.level), dump.as);
+    record_planned(night_->disks[dump.dle], dump.as);
   }
   const double seconds = std::chrono::duration<double>(loop_.clock().now() - began_).count();
   recorder_->record(journal::PlanDone{seconds});
 }
 
-void Runner::Impl::record_planned(const journal::ImageId& image, const plan::PlannedLevel& planned) {
-  journal::DlePlanned event{image, planned.reason.sentence(), planned.native_kib, planned.stored_kib,
+void Runner::Impl::record_planned(const config::DiskListEntry& disk, const plan::PlannedLevel& planned) {
+  journal::DlePlanned event{{disk.host, disk.disk, recorder_->timestamp(), planned.level},
+                            planned.reason.sentence(),
+                            planned.native_kib,
+                            planned.stored_kib,
                             planned.kps};
-  const auto disk = std::ranges::find_if(
-      night_->disks, [&image](const auto& it) { return it.host == image.host && it.disk == image.disk; });
-  if (disk != night_->disks.end()) {
-    event.interface = disk->interface_name;
-    if (const auto kps = interface_kps_.find(event.interface); kps != interface_kps_.end())
-      event.interface_kps = kps->second;
-  }
+  event.interface = disk.interface_name;
+  if (const auto kps = interface_kps_.find(event.interface); kps != interface_kps_.end())
+    event.interface_kps = kps->second;
   recorder_->record(event);
 }
 
@@ -273,7 +272,7 @@ void Runner::Impl::obey(const Command& command) {
   if (const auto* degraded = std::get_if<TakeDegraded>(&command)) {
     JobInfo& job = jobs_.at(degraded->id);
     job.image.level = job.degraded->level;
-    return record_planned(job.image, *job.degraded);
+    return record_planned(*job.disk, *job.degraded);
   }
   if (const auto* given_up = std::get_if<GiveUp>(&command)) {
     return recorder_->record(journal::DumpGivenUp{jobs_.at(given_up->id).image, given_up->reason});
