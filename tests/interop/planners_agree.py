@@ -25,6 +25,8 @@ from lab import CLIENT, CONF, Failure, expect
 
 DAY = 24 * 3600
 PLANNER = "/usr/lib/amanda/planner"
+# Nights from this number on are of a wider kind (Disk.widen); those below stay what they were.
+WIDER_FROM = 200
 
 # Stands in for tar: estimates by a table, refuses anything else.
 FAKE_TAR = r'''#!/usr/bin/env python3
@@ -49,7 +51,7 @@ def lognormal(rng, low, high):
 class Disk:
     """A made-up disk: its dumptype, its past and its sizes tonight."""
 
-    def __init__(self, number, rng, now, cycle):
+    def __init__(self, number, rng, now, cycle, number_of_night):
         self.name = f"disk{number}"
         self.full = lognormal(rng, 2_000, 4_000_000)
         self.strategy = rng.choice(["standard"] * 12 + ["noinc", "nofull", "incronly", "skip"])
@@ -75,6 +77,20 @@ class Disk:
         self.make_history(rng, now)
         self.sizes = self.tonight(rng)
         self.command = rng.choice([0] * 12 + [1, 2, 4, 8])
+        if number_of_night >= WIDER_FROM:
+            self.widen(random.Random(f"night {number_of_night} {self.name}"))
+
+    def widen(self, rng):
+        """What nights of lower numbers lack: levels without an estimate, several methods, a time to wait for."""
+        if rng.random() < 0.15:
+            for level in rng.choice([[0], [1], [1, 2], [0, 1], list(range(10))]):
+                self.sizes.pop(level, None)
+        if not self.by_server and rng.random() < 0.15:
+            self.lines = self.lines.replace("estimate client", "estimate client server")
+        if rng.random() < 0.2:
+            self.lines += f"\nstarttime {rng.choice([130, 300, 2330])}"
+        if self.strategy == "nofull" and rng.random() < 0.3:
+            self.command = 2
 
     def make_history(self, rng, now):
         """Nights up to yesterday: a full now and then, levels that go up."""
@@ -142,7 +158,7 @@ class Night:
         rng = random.Random(f"night {number}")
         self.number = number
         self.cycle = rng.choice([3, 5, 7, 10])
-        self.disks = [Disk(i, rng, now, self.cycle) for i in range(rng.choice([1, 3, 6, 10, 16]))]
+        self.disks = [Disk(i, rng, now, self.cycle, number) for i in range(rng.choice([1, 3, 6, 10, 16]))]
         total = sum(disk.full for disk in self.disks)
         length_mb = max(int(total / 1024 * rng.choice([0.05, 0.15, 0.4, 1, 3])), 10)
         self.runtapes = rng.choice([1, 1, 2, 3])
@@ -152,6 +168,12 @@ tapecycle 900 tapes
 runtapes {self.runtapes}
 """
         self.length_mb = length_mb
+        if number >= WIDER_FROM:
+            more = random.Random(f"night {number} as a whole")
+            if more.random() < 0.2:
+                self.lines += f"maxdumpsize {max(int(total * more.choice([0.1, 0.5, 2])), 10_000)} kb\n"
+            if more.random() < 0.2:
+                self.lines = re.sub("runspercycle .*", "runspercycle -1", self.lines)
 
     def put(self, lab):
         lab.length_mb = self.length_mb
@@ -236,6 +258,8 @@ def chosen(disk, theirs, ours):
     """Why this difference is meant (doc/planning.md); None: it is not."""
     if theirs == ("nothing",) and disk.command == 8 and "skip-incr" in disk.lines and ours[0] == "dump":
         return "a forced level 1 of a disk with skip-incr is made; Amanda loses the disk"
+    if disk.command == 8 and not any(level == 0 for level, *_ in disk.past) and theirs[:2] == ("dump", 1) and ours[:2] == ("dump", 0):
+        return "a forced level 1 of a disk without a full is a full first; Amanda makes a level 1 of nothing"
     if disk.by_server and theirs[0] == ours[0] == "dump" and theirs[1] == ours[1] > 0 and theirs[4] == ours[4]:
         sizes = {native for level, native, *_ in disk.past if level == ours[1]}
         if ours[2] in sizes and theirs[2] not in sizes:

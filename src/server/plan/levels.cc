@@ -99,13 +99,13 @@ Reason reason_of_full(const PlanDle& dle, int64_t due_in) {
   return {.why = Why::full_due, .days = -due_in};
 }
 
-Decision decide_standard(const PlanDle& dle, const std::string& timestamp) {
+Decision decide_standard(const PlanDle& dle, const std::string& timestamp, int64_t cycle_days) {
   Decision decision;
   set_base(dle, decision);
   decision.due_in = days_until_full(dle, timestamp);
   const bool base_is_there = restorable(dle, 0);
   if (!base_is_there && decision.due_in > 0) decision.due_in = 0;
-  if (dle.force_full) decision.due_in = -dle.dumpcycle_days;
+  if (dle.force_full) decision.due_in = -cycle_days;
   // After a full, the same level again is another one.
   const bool full_again = dle.force_no_bump && dle.last_level == 0;
   decision.full = dle.force_full || full_again || decision.due_in <= 0;
@@ -116,7 +116,8 @@ Decision decide_standard(const PlanDle& dle, const std::string& timestamp) {
   const bool wished = base_is_there && !dle.force_full && (dle.force_level_1 || dle.force_bump);
   if (wished) {
     decision.full = false;
-    decision.due_in = std::max<int64_t>(decision.due_in, 0);
+    // Its days overdue still make it urgent, but not after a wish for level 1: so does Amanda.
+    if (dle.force_level_1) decision.due_in = std::max<int64_t>(decision.due_in, 0);
   }
   if (decision.full || !wished) decision.ask_levels.push_back(0);
   decision.reason = decision.full ? reason_of_full(dle, decision.due_in)
@@ -125,21 +126,21 @@ Decision decide_standard(const PlanDle& dle, const std::string& timestamp) {
   return decision;
 }
 
-Decision decide_fulls_only(const PlanDle& dle) {
+Decision decide_fulls_only(const PlanDle& dle, int64_t cycle_days) {
   return {.full = true,
           .last_level = dle.last_level,
-          .due_in = dle.force_full ? -dle.dumpcycle_days : 0,
+          .due_in = dle.force_full ? -cycle_days : 0,
           .reason = {.why = dle.force_full ? Why::full_forced : Why::always_full},
           .ask_levels = {0}};
 }
 
-Decision decide_by_strategy(const PlanDle& dle, const std::string& timestamp) {
+Decision decide_by_strategy(const PlanDle& dle, const std::string& timestamp, int64_t cycle_days) {
   if (dle.ignore) return not_dumped(Fate::left_out, 0, "ignore");
   switch (dle.strategy) {
     case Strategy::skip:
       return not_dumped(Fate::left_out, 0, "strategy skip");
     case Strategy::noinc:
-      return decide_fulls_only(dle);
+      return decide_fulls_only(dle, cycle_days);
     case Strategy::nofull:
     case Strategy::incronly:
       return decide_without_full(dle);
@@ -147,7 +148,7 @@ Decision decide_by_strategy(const PlanDle& dle, const std::string& timestamp) {
     case Strategy::hanoi:
       break;
   }
-  return decide_standard(dle, timestamp);
+  return decide_standard(dle, timestamp, cycle_days);
 }
 
 }  // namespace
@@ -192,8 +193,8 @@ int64_t bump_threshold(const PlanDle& dle, int level, uint64_t full_kib) {
   return static_cast<int64_t>(std::clamp(threshold, 0.0, kMost));
 }
 
-Decision decide_one(const PlanDle& dle, const std::string& timestamp) {
-  auto decision = decide_by_strategy(dle, timestamp);
+Decision decide_one(const PlanDle& dle, const std::string& timestamp, int64_t cycle_days) {
+  auto decision = decide_by_strategy(dle, timestamp, cycle_days);
   if (decision.fate == Fate::dump && !dle.estimate.empty()) decision.method = dle.estimate.front();
   return decision;
 }

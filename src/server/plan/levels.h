@@ -23,7 +23,9 @@ const DumpRecord* record_of(const PlanDle& dle, int level);
 // What the level above `level` must save for it to be taken, KiB. `full_kib`: size of a full, 0 if unknown.
 int64_t bump_threshold(const PlanDle& dle, int level, uint64_t full_kib);
 
-Decision decide_one(const PlanDle& dle, const std::string& timestamp);
+// `cycle_days`: the configuration's dumpcycle, by which a forced full counts as overdue, whatever the disk's
+// is.
+Decision decide_one(const PlanDle& dle, const std::string& timestamp, int64_t cycle_days);
 
 struct LevelChoice {
   int level = 0;

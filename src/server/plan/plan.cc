@@ -237,7 +237,8 @@ class Planner {
 std::vector<Decision> decide(const PlanInputs& inputs) {
   std::vector<Decision> decisions;
   decisions.reserve(inputs.dles.size());
-  for (const auto& dle : inputs.dles) decisions.push_back(decide_one(dle, inputs.timestamp));
+  for (const auto& dle : inputs.dles)
+    decisions.push_back(decide_one(dle, inputs.timestamp, inputs.capacity.dumpcycle_days));
   return decisions;
 }
 

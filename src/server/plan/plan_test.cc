@@ -164,6 +164,33 @@ TEST(MakePlan, an_incremental_builds_on_the_level_below) {
   EXPECT_EQ(base(fresh()), "");
 }
 
+TEST(MakePlan, a_wish_for_the_next_level_leaves_an_overdue_disk_urgent) {
+  const auto priority = [](auto&& wish) {
+    auto dle = known(1, "20261111010000");  // 12 days ago, 5 overdue
+    wish(dle);
+    return make_plan({kTonight, {dle}, {}}, std::vector<Answer>(1)).dumps.at(0).priority;
+  };
+  EXPECT_EQ(priority([](auto&) {}), 1 + 5);
+  EXPECT_EQ(priority([](auto& d) { d.force_bump = true; }), 1 + 5);
+  EXPECT_EQ(priority([](auto& d) { d.force_level_1 = true; }), 1);
+}
+
+TEST(MakePlan, a_forced_full_is_overdue_by_the_configurations_dumpcycle) {
+  for (const auto strategy : {Strategy::standard, Strategy::noinc}) {
+    auto dle = known();
+    dle.strategy = strategy;
+    dle.force_full = true;
+    const auto priority = [&dle](int64_t disks, int64_t configurations) {
+      dle.dumpcycle_days = disks;
+      const PlanInputs inputs{kTonight, {dle}, {.dumpcycle_days = configurations}};
+      return make_plan(inputs, std::vector<Answer>(1)).dumps.at(0).priority;
+    };
+    EXPECT_EQ(priority(0, 5), 1 + 5);
+    EXPECT_EQ(priority(14, 5), 1 + 5);
+    EXPECT_EQ(priority(14, 0), 1 + 1);
+  }
+}
+
 TEST(Decide, asks_for_the_sizes_that_decide) {
   const auto asked = [](const PlanDle& dle) { return decide({kTonight, {dle}, {}}).at(0).ask_levels; };
   const auto long_at = [](int level, uint64_t kib) {
