@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/human_kib.h"
 #include "base/quote.h"
 
 namespace headrace::base {
@@ -30,7 +31,8 @@ TEST(Quote, QuotesWhatAmandaQuotes) {
 }
 
 TEST(Quote, UnquoteUndoesQuote) {
-  for (std::string text : {"", "a", "a b", "t\tn\nr\rf\f", "\"", "\\", "\xc3\xa9:'x'", "\\101", "a\"b c\"d"}) {
+  for (std::string text :
+       {"", "a", "a b", "t\tn\nr\rf\f", "\"", "\\", "\xc3\xa9:'x'", "\\101", "a\"b c\"d"}) {
     EXPECT_EQ(unquote(quote(text)), text);
     EXPECT_EQ(unquote(quote_always(text)), text);
   }
@@ -64,6 +66,15 @@ TEST(Error, SaysWhatAndWhile) {
   Error error = Error::system("open /x", ENOSPC).during("writing chunk 2");
   EXPECT_EQ(error.kind(), ErrorKind::full);
   EXPECT_EQ(error.what(), "open /x: No space left on device, while writing chunk 2");
+}
+
+TEST(HumanKib, WholeFiguresOfAFittingUnit) {
+  EXPECT_EQ(human_kib(0), "0 KiB");
+  EXPECT_EQ(human_kib(10 * 1024 - 1), "10239 KiB");
+  EXPECT_EQ(human_kib(10 * 1024), "10 MiB");
+  EXPECT_EQ(human_kib(10 * 1024 * 1024 - 1), "10239 MiB");
+  EXPECT_EQ(human_kib(10 * 1024 * 1024), "10 GiB");
+  EXPECT_EQ(human_kib(UINT64_MAX), "17592186044415 GiB");
 }
 
 TEST(Bytes, KibRoundsUp) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/human_kib.h"
 #include "base/quote.h"
 #include "cli/night_context.h"
 #include "server/observe/text.h"
@@ -18,10 +19,10 @@ using observe::Table;
 std::string days(int64_t count) { return fmt::format("{} {}", count, count == 1 ? "day" : "days"); }
 
 std::string record_text(const plan::DumpRecord& record) {
-  std::string text =
-      fmt::format("{}, {}", observe::readable_timestamp(record.timestamp), size_text(record.native_kib));
+  std::string text = fmt::format("{}, {}", observe::readable_timestamp(record.timestamp),
+                                 base::human_kib(record.native_kib));
   if (record.stored_kib != record.native_kib)
-    text += fmt::format(" ({} stored)", size_text(record.stored_kib));
+    text += fmt::format(" ({} stored)", base::human_kib(record.stored_kib));
   if (!record.exists) return text + ", gone: its volume was overwritten or removed";
   if (record.label.empty()) return text + ", on holding disk";
   text += ", on " + observe::printable(record.label);
@@ -48,7 +49,7 @@ std::string sizes_text(const plan::Decision& decision, const plan::Answer& answe
     const auto said = answer.native_kib.find(level);
     const bool known = said != answer.native_kib.end() && said->second >= 0;
     text += fmt::format("{}level {} {}", text.empty() ? "" : ", ", level,
-                        known ? size_text(static_cast<uint64_t>(said->second)) : "unknown");
+                        known ? base::human_kib(static_cast<uint64_t>(said->second)) : "unknown");
   }
   return text;
 }
@@ -56,16 +57,17 @@ std::string sizes_text(const plan::Decision& decision, const plan::Answer& answe
 std::string bump_text(const plan::PlanDle& dle, const plan::Decision& decision, uint64_t full_kib) {
   const int level = std::max(decision.last_level, 1);
   const std::string rule =
-      dle.bump_percent != 0 ? fmt::format("bumppercent {}", dle.bump_percent)
-                            : fmt::format("bumpsize {}", size_text(static_cast<uint64_t>(dle.bump_size_kib)));
-  return fmt::format("level {} has to save {} over level {} ({}, bumpmult {:g}), after {} at it (bumpdays)",
-                     level + 1, size_text(static_cast<uint64_t>(plan::bump_threshold(dle, level, full_kib))),
-                     level, rule, dle.bump_mult,
-                     observe::count_of(static_cast<uint64_t>(dle.bump_days), "run"));
+      dle.bump_percent != 0
+          ? fmt::format("bumppercent {}", dle.bump_percent)
+          : fmt::format("bumpsize {}", base::human_kib(static_cast<uint64_t>(dle.bump_size_kib)));
+  return fmt::format(
+      "level {} has to save {} over level {} ({}, bumpmult {:g}), after {} at it (bumpdays)", level + 1,
+      base::human_kib(static_cast<uint64_t>(plan::bump_threshold(dle, level, full_kib))), level, rule,
+      dle.bump_mult, observe::count_of(static_cast<uint64_t>(dle.bump_days), "run"));
 }
 
 std::string level_text(const plan::PlannedLevel& as) {
-  return fmt::format("level {}, {}: {}", as.level, size_text(as.stored_kib), as.reason.sentence());
+  return fmt::format("level {}, {}: {}", as.level, base::human_kib(as.stored_kib), as.reason.sentence());
 }
 
 // What becomes of the disk, in one or two rows.
@@ -143,13 +145,13 @@ int explain(const ExplainOptions& options) {
     explain_one(*context, plan, i);
   }
   const auto& capacity = context->night.inputs.capacity;
-  fmt::print("\nthe night: {} in {}; fulls {}, where a night's share is {}", size_text(plan.total_stored_kib),
-             observe::count_of(plan.dumps.size(), "dump"), size_text(plan.fulls_kib),
-             size_text(plan.balanced_kib));
+  fmt::print("\nthe night: {} in {}; fulls {}, where a night's share is {}",
+             base::human_kib(plan.total_stored_kib), observe::count_of(plan.dumps.size(), "dump"),
+             base::human_kib(plan.fulls_kib), base::human_kib(plan.balanced_kib));
   if (capacity.volume_kib > 0)
     fmt::print("; {} of {} each (runtapes)",
                observe::count_of(static_cast<uint64_t>(std::max<int64_t>(capacity.volumes, 0)), "volume"),
-               size_text(static_cast<uint64_t>(capacity.volume_kib)));
+               base::human_kib(static_cast<uint64_t>(capacity.volume_kib)));
   fmt::print("\n");
   return 0;
 }

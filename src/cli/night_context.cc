@@ -56,12 +56,6 @@ bool ask_clients(const ServerContext& context, const drive::Night& night, drive:
 
 }  // namespace
 
-std::string size_text(uint64_t kib) {
-  if (kib < 10 * 1024) return fmt::format("{} KiB", kib);
-  if (kib < 10 * 1024 * 1024) return fmt::format("{} MiB", kib / 1024);
-  return fmt::format("{} GiB", kib / 1024 / 1024);
-}
-
 std::unique_ptr<NightContext> load_night(const std::string& config, const std::vector<std::string>& overrides,
                                          const std::vector<std::string>& disks, const std::string& at,
                                          bool ask) {

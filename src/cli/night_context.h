@@ -24,7 +24,4 @@ std::unique_ptr<NightContext> load_night(const std::string& config, const std::v
                                          const std::vector<std::string>& disks, const std::string& at,
                                          bool ask_clients);
 
-// "812 KiB", "40 MiB", "12 GiB".
-std::string size_text(uint64_t kib);
-
 }  // namespace headrace::cli

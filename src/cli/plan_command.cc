@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/human_kib.h"
 #include "cli/night_context.h"
 #include "server/observe/text.h"
 #include "server/plan/forecast.h"
@@ -65,7 +66,7 @@ void print_estimates(const Json& estimates) {
   for (const auto& it : estimates) {
     const auto kib = it["native_kib"].get<int64_t>();
     table.row({observe::dle_name({it["host"], it["disk"], {}, 0}), fmt::format("{}", it["level"].get<int>()),
-               kib < 0 ? "none" : size_text(static_cast<uint64_t>(kib)),
+               kib < 0 ? "none" : base::human_kib(static_cast<uint64_t>(kib)),
                observe::first_line(it["trouble"].get<std::string>())});
   }
   if (!estimates.empty()) fmt::print("{}\n", table.text());
@@ -112,12 +113,12 @@ void print_text(const drive::Night& night, const plan::Plan& plan) {
   };
   fmt::print("{}: {}, {}; fulls {}, where a night's share is {}\n\n",
              observe::readable_timestamp(night.inputs.timestamp),
-             observe::count_of(plan.dumps.size(), "dump"), size_text(plan.total_stored_kib),
-             size_text(plan.fulls_kib), size_text(plan.balanced_kib));
+             observe::count_of(plan.dumps.size(), "dump"), base::human_kib(plan.total_stored_kib),
+             base::human_kib(plan.fulls_kib), base::human_kib(plan.balanced_kib));
   Table dumps({Table::Align::left, Table::Align::right, Table::Align::right, Table::Align::left});
   dumps.row({"DISK", "LEVEL", "SIZE", "WHY"});
   for (const auto& dump : plan.dumps) {
-    dumps.row({name(dump.dle), fmt::format("{}", dump.as.level), size_text(dump.as.stored_kib),
+    dumps.row({name(dump.dle), fmt::format("{}", dump.as.level), base::human_kib(dump.as.stored_kib),
                dump.as.reason.sentence()});
   }
   if (!plan.dumps.empty()) fmt::print("{}", dumps.text());
@@ -160,9 +161,10 @@ void print_nights(const std::vector<plan::ForeseenNight>& nights) {
   for (const auto& [timestamp, plan] : nights) {
     const auto sums = sums_of(plan);
     table.row({observe::readable_timestamp(timestamp).substr(0, 10), fmt::format("{}", sums.fulls),
-               size_text(plan.fulls_kib), size_text(plan.balanced_kib), fmt::format("{}", sums.incrementals),
-               size_text(sums.incrementals_kib), fmt::format("{}", sums.early),
-               fmt::format("{}", sums.delayed), fmt::format("{}", plan.failed.size())});
+               base::human_kib(plan.fulls_kib), base::human_kib(plan.balanced_kib),
+               fmt::format("{}", sums.incrementals), base::human_kib(sums.incrementals_kib),
+               fmt::format("{}", sums.early), fmt::format("{}", sums.delayed),
+               fmt::format("{}", plan.failed.size())});
   }
   fmt::print("{}", table.text());
 }

@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 
+#include "base/human_kib.h"
 #include "server/plan/plan.h"
 
 namespace headrace::plan {
 
 static std::string days_text(int64_t days) { return fmt::format("{} {}", days, days == 1 ? "day" : "days"); }
+// What a level saves can be less than nothing.
 static std::string size_text(int64_t kib) {
-  return kib < 10 * 1024 ? fmt::format("{} KiB", kib) : fmt::format("{} MiB", kib / 1024);
+  return kib < 0 ? "-" + base::human_kib(0 - static_cast<uint64_t>(kib))
+                 : base::human_kib(static_cast<uint64_t>(kib));
 }
 
 std::string Reason::sentence() const {
