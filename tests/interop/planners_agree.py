@@ -256,10 +256,12 @@ def our_plan(lab, stamp):
 
 def chosen(disk, theirs, ours):
     """Why this difference is meant (doc/planning.md); None: it is not."""
-    if theirs == ("nothing",) and disk.command == 8 and "skip-incr" in disk.lines and ours[0] == "dump":
-        return "a forced level 1 of a disk with skip-incr is made; Amanda loses the disk"
+    if theirs == ("nothing",) and disk.command == 8 and "skip-incr" in disk.lines and ours[0] in ("dump", "fail"):
+        return "a forced level 1 of a disk with skip-incr is made, or said to find no room; Amanda loses the disk"
     if disk.command == 8 and not any(level == 0 for level, *_ in disk.past) and theirs[:2] == ("dump", 1) and ours[:2] == ("dump", 0):
         return "a forced level 1 of a disk without a full is a full first; Amanda makes a level 1 of nothing"
+    if disk.command == 1 and disk.strategy == "incronly" and ours[:2] == ("dump", 1):
+        return "a forced full of an incronly disk tells that a full exists elsewhere; Amanda ignores it"
     if disk.by_server and theirs[0] == ours[0] == "dump" and theirs[1] == ours[1] > 0 and theirs[4] == ours[4]:
         sizes = {native for level, native, *_ in disk.past if level == ours[1]}
         if ours[2] in sizes and theirs[2] not in sizes:

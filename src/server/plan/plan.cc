@@ -16,7 +16,7 @@ namespace {
 using config::EstimateMethod;
 using config::Strategy;
 
-// What a client claims beyond this is nonsense, and must not spoil the sums.
+// 2^60 bytes: what a client claims beyond it is nonsense, and must not spoil the sums.
 constexpr int64_t kMaxEstimateKib = int64_t{1} << 50;
 
 std::string name_of(const PlanDle& dle) { return dle.host + ":" + base::quote(dle.disk); }
@@ -118,6 +118,23 @@ class Planner {
     }
   }
 
+  // Where `estimate` names the server as well, history stands in for single levels that the client left out.
+  void fill_from_history(const PlanDle& dle, const Decision& decision, const Answer& answer,
+                         std::map<int, Size>& sizes) {
+    if (std::ranges::find(dle.estimate, EstimateMethod::server) == dle.estimate.end()) return;
+    for (const int level : decision.ask_levels) {
+      if (sizes.contains(level)) continue;
+      const auto size = size_from_history(dle, decision, level, inputs_.capacity.volume_kib);
+      sizes[level] = size;
+      note(false,
+           fmt::format("{}: {}; expecting {} KiB {}.", name_of(dle),
+                       answer.trouble.empty() ? fmt::format("the client gave no estimate of level {}", level)
+                                              : fmt::format("level {}: {}", level, answer.trouble),
+                       size.native_kib,
+                       size.source == EstimateSource::history ? "as last time" : "as a guess"));
+    }
+  }
+
   // Sizes of the levels that were asked for. A client that says nothing is no reason to lose a night: then
   // history speaks for all of them.
   std::map<int, Size> sizes_of(size_t index, const Decision& decision, const Answer& answer) {
@@ -130,9 +147,18 @@ class Planner {
       for (const int level : decision.ask_levels) {
         const auto value = answer.native_kib.find(level);
         if (value == answer.native_kib.end() || value->second < 0) continue;
-        sizes[level] = {static_cast<uint64_t>(std::min(value->second, kMaxEstimateKib)), source};
+        if (value->second > kMaxEstimateKib) {
+          note(true, fmt::format("{}: the client expects {} KiB at level {}, more than any disk holds; that "
+                                 "counts as no estimate.",
+                                 name_of(dle), value->second, level));
+          continue;
+        }
+        sizes[level] = {static_cast<uint64_t>(value->second), source};
       }
-      if (!sizes.empty()) return sizes;
+      if (!sizes.empty()) {
+        fill_from_history(dle, decision, answer, sizes);
+        return sizes;
+      }
     }
     for (const int level : decision.ask_levels)
       sizes[level] = size_from_history(dle, decision, level, inputs_.capacity.volume_kib);
