@@ -176,7 +176,15 @@ int64_t days_between(const std::string& from_timestamp, const std::string& to_ti
 int64_t days_until_full(const PlanDle& dle, const std::string& timestamp) {
   const auto* full = record_of(dle, 0);
   if (full == nullptr) return -days_between("19700101", timestamp);
+  // Were it counted as it stands, no full might be made for years.
+  if (full_from_the_future(dle, timestamp)) return 0;
   return dle.dumpcycle_days - days_between(full->timestamp, timestamp);
+}
+
+bool full_from_the_future(const PlanDle& dle, const std::string& timestamp) {
+  constexpr int64_t kDaysAhead = 1;  // a clock set right, or another time zone
+  const auto* full = record_of(dle, 0);
+  return full != nullptr && days_between(timestamp, full->timestamp) > kDaysAhead;
 }
 
 const DumpRecord* record_of(const PlanDle& dle, int level) {

@@ -18,6 +18,10 @@ int64_t days_between(const std::string& from_timestamp, const std::string& to_ti
 // Days until a full is due: negative when overdue; of a disk without a full, as Amanda counts, since 1970.
 int64_t days_until_full(const PlanDle& dle, const std::string& timestamp);
 
+// The last full is dated more than a day after tonight: a clock was wrong then, or is now. Nobody knows its
+// age, so another is due.
+bool full_from_the_future(const PlanDle& dle, const std::string& timestamp);
+
 const DumpRecord* record_of(const PlanDle& dle, int level);
 
 // What the level above `level` must save for it to be taken, KiB. `full_kib`: size of a full, 0 if unknown.

@@ -98,6 +98,11 @@ class Planner {
       if (reason.why == Why::full_lost || reason.why == Why::base_lost)
         note(true, fmt::format("{}: {}.", name_of(dle), reason.sentence()));
     }
+    if (decision.reason.why == Why::full_due && full_from_the_future(dle, inputs_.timestamp))
+      note(true,
+           fmt::format("{}: its last full is dated {}, after tonight: the clock was wrong then, or is now. "
+                       "As its age is not known, a full is due.",
+                       name_of(dle), record_of(dle, 0)->timestamp));
     const bool wished = dle.force_level_1 || dle.force_bump;
     if (wished && decision.full)
       note(true, fmt::format("{}: the level asked for needs a full dump first; making that.", name_of(dle)));

@@ -191,6 +191,22 @@ TEST(MakePlan, a_forced_full_is_overdue_by_the_configurations_dumpcycle) {
   }
 }
 
+TEST(MakePlan, a_full_from_the_future_is_made_again) {
+  const auto planned = [](const char* full) {
+    return make_plan({kTonight, {known(1, full)}, {}},
+                     std::vector<Answer>{{.native_kib = {{0, 5000}, {1, 10}}}});
+  };
+  const auto plan = planned("20310101010000");
+  EXPECT_EQ(plan.dumps.at(0).as.level, 0);
+  ASSERT_EQ(plan.notes.size(), 1U);
+  EXPECT_TRUE(plan.notes[0].warning);
+  EXPECT_THAT(plan.notes[0].text,
+              HasSubstr("wolke:/srv: its last full is dated 20310101010000, after tonight"));
+  const auto tomorrow = planned("20261124010000");
+  EXPECT_EQ(tomorrow.dumps.at(0).as.level, 1) << "a day may be a matter of time zones";
+  EXPECT_THAT(tomorrow.notes, IsEmpty());
+}
+
 TEST(Decide, asks_for_the_sizes_that_decide) {
   const auto asked = [](const PlanDle& dle) { return decide({kTonight, {dle}, {}}).at(0).ask_levels; };
   const auto long_at = [](int level, uint64_t kib) {
