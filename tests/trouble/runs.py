@@ -85,6 +85,25 @@ def two_runs(night):
 
 
 @scenario()
+def only_estimates(night):
+    """Sizes and plan are shown, for people and for programs, and nothing else happens."""
+    night.disk("large", 8)
+    night.disk("small")
+    night.up()
+    shown = dump_words(night, CLIENT, "/large", "--only-estimate", status=0)
+    for word in ("ESTIMATES", "/large"):
+        expect(word in text_of(shown), f"no \"{word}\" in:\n{text_of(shown)}")
+    expect("/small" not in text_of(shown), f"a disk that was not named:\n{text_of(shown)}")
+    facts = json.loads(dump_words(night, "--only-estimate", "--json", status=0).stdout)
+    sizes = {it["disk"]: it["native_kib"] for it in facts["estimates"] if it["level"] == 0}
+    expect(sizes["/large"] >= 8 * 1024 > sizes["/small"] > 0, f"estimates: {sizes}")
+    expect({it["disk"] for it in facts["dumps"]} == {"/large", "/small"}, f"plan: {facts['dumps']}")
+    none = dump_words(night, "nobody.lab", "--only-estimate", status=ERROR)
+    expect("nobody.lab" in text_of(none), f"a host that is not listed: {text_of(none)}")
+    expect(not journals(night), f"it left {journals(night)}")
+
+
+@scenario()
 def runs_begin_at_once(night):
     """Three runs started together, each of a disk of its own: each has its name and its volume."""
     names = ("one", "two", "three")

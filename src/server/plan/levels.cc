@@ -167,10 +167,25 @@ std::optional<std::chrono::sys_days> day_of(const std::string& timestamp) {
   return std::chrono::sys_days(date);
 }
 
+// Seconds since 1970 by local time; a date alone begins at midnight.
+static std::optional<int64_t> local_seconds(const std::string& timestamp) {
+  const auto day = day_of(timestamp);
+  if (!day) return std::nullopt;
+  const int64_t seconds = std::chrono::sys_seconds(*day).time_since_epoch().count();
+  if (timestamp.size() != 14) return seconds;
+  int64_t clock[3] = {};
+  for (size_t i = 8; i < 14; ++i) {
+    if (timestamp[i] < '0' || timestamp[i] > '9') return std::nullopt;
+    clock[(i - 8) / 2] = clock[(i - 8) / 2] * 10 + (timestamp[i] - '0');
+  }
+  return seconds + clock[0] * 3600 + clock[1] * 60 + clock[2];
+}
+
 int64_t days_between(const std::string& from_timestamp, const std::string& to_timestamp) {
-  const auto from = day_of(from_timestamp);
-  const auto to = day_of(to_timestamp);
-  return from && to ? (*to - *from).count() : 0;
+  const auto from = local_seconds(from_timestamp);
+  const auto to = local_seconds(to_timestamp);
+  if (!from || !to) return 0;
+  return std::lround(static_cast<double>(*to - *from) / 86400);
 }
 
 int64_t days_until_full(const PlanDle& dle, const std::string& timestamp) {

@@ -13,7 +13,9 @@ inline constexpr int kMaxLevel = 399;
 
 // The date a timestamp begins with.
 std::optional<std::chrono::sys_days> day_of(const std::string& timestamp);
-// Days from one local date to another; 0 when either is no date.
+// Days from one moment to another, by the nearest whole number; 0 when either is no timestamp (8 or 14
+// digits, local time). So Amanda counts: of a full made at 23:00, the run at 10:00 is no day later, that at
+// 12:00 one.
 int64_t days_between(const std::string& from_timestamp, const std::string& to_timestamp);
 // Days until a full is due: negative when overdue; of a disk without a full, as Amanda counts, since 1970.
 int64_t days_until_full(const PlanDle& dle, const std::string& timestamp);

@@ -49,8 +49,8 @@ TEST(Decide, the_level_follows_from_history_and_wishes) {
       {"after a full", known(0), Fate::dump, 1, Why::incremental},
       {"after level 1", known(1), Fate::dump, 1, Why::incremental},
       {"after level 3", known(3), Fate::dump, 3, Why::incremental},
-      {"due today", known(1, "20261116235959"), Fate::dump, 0, Why::full_due},
-      {"due tomorrow", known(1, "20261117000000"), Fate::dump, 1, Why::incremental},
+      {"due today", known(1, "20261116125959"), Fate::dump, 0, Why::full_due},
+      {"due tomorrow", known(1, "20261116130001"), Fate::dump, 1, Why::incremental},
       {"overdue", known(1, "20261101010000"), Fate::dump, 0, Why::full_due},
       {"dumpcycle 0", with(known(), [](auto& d) { d.dumpcycle_days = 0; }), Fate::dump, 0, Why::full_due},
       {"forced", with(known(), [](auto& d) { d.force_full = true; }), Fate::dump, 0, Why::full_forced},
@@ -313,8 +313,10 @@ TEST(Sizes, the_server_goes_by_the_day_in_the_level) {
   EXPECT_EQ(size(7), 2500U) << "half of the last full, as a guess";
 }
 
-TEST(Days, are_counted_by_the_calendar) {
-  EXPECT_EQ(days_between("20261122235959", "20261123000000"), 1);
+TEST(Days, are_rounded_to_the_nearest) {
+  EXPECT_EQ(days_between("20261122230000", "20261123105959"), 0);
+  EXPECT_EQ(days_between("20261122230000", "20261123110001"), 1);
+  EXPECT_EQ(days_between("20261122110001", "20261123230000"), 1);
   EXPECT_EQ(days_between("20240228", "20240301"), 2);
   EXPECT_EQ(days_between("20261123", "20261122"), -1);
   for (const char* bad : {"", "2026", "20261323", "20260230", "2026112x", "00000000"})
