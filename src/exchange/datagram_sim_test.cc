@@ -337,6 +337,25 @@ TEST_F(DatagramResponderTest, AFloodOfRequestsIsBoundedByHost) {
   EXPECT_EQ(hub_->conversations(), 0U);
 }
 
+// All of one moment: none can be delivered before the last has come.
+TEST_F(DatagramResponderTest, AFloodOfLongRequestsIsBoundedByBytes) {
+  judge_.hold = true;
+  const std::string body = request("noop") + std::string(40'000, 'x');
+  const auto flood = [&](int first) {
+    for (int i = first; i < first + 400; ++i) {
+      auto bytes = wire::encode_datagram({{PacketType::req, body}, fmt::format("000-{:08x}", i), 1});
+      ASSERT_TRUE(socket_->send(*bytes, client_address()));
+    }
+    loop_.advance(seconds(1));
+  };
+  flood(0);
+  const size_t taken = auth::kMaxWaitingBytes / body.size();
+  EXPECT_EQ(hub_->conversations(), taken);
+  EXPECT_EQ(hub_->counters().crowded, 400 - taken);
+  flood(400);
+  EXPECT_EQ(hub_->conversations(), 2 * taken) << "what was delivered does not count";
+}
+
 TEST_F(DatagramResponderTest, ACrowdOfCopiesIsNotKept) {
   send(PacketType::req, request("sendsize"));
   for (int i = 0; i < 1000; ++i) {

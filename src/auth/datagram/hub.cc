@@ -156,6 +156,7 @@ void DatagramHub::received(base::Bytes bytes, const loop::Address& from, const l
     talk->own = to;
     talk->answered = true;
     talk->make_carrier = make_carrier_;
+    waiting_bytes_ += datagram->packet.body.size();
     talk->arrived.push_back(std::move(datagram->packet));
     ++of_host_[talk->key.host];
     Talk& held = *talk;
@@ -183,7 +184,7 @@ bool DatagramHub::is_request_of_new(const Key& key, const Datagram& datagram) {
     return false;
   }
   const auto of_host = of_host_.find(key.host);
-  if (talks_.size() >= kMaxDatagramConversations ||
+  if (talks_.size() >= kMaxDatagramConversations || !has_room_for(datagram.packet) ||
       (of_host != of_host_.end() && of_host->second >= kMaxConversationsOfHost)) {
     ++counters_.crowded;
     return false;
@@ -214,11 +215,20 @@ bool DatagramHub::repeat_end(const Key& key, const Datagram& datagram, const loo
   return false;
 }
 
+bool DatagramHub::has_room_for(const Packet& packet) const {
+  return waiting_bytes_ + packet.body.size() <= kMaxWaitingBytes;
+}
+
 void DatagramHub::add(Talk& talk, Packet packet) {
   // Who sends so many copies will send another.
   if (talk.arrived.size() >= kMaxWaitingDatagrams) return;
+  if (!has_room_for(packet)) {
+    ++counters_.crowded;
+    return;
+  }
   if (packet.type == PacketType::ack && talk.last_sent == PacketType::rep) talk.acknowledged = true;
   if (packet.type == PacketType::rep && !talk.reply_hash) talk.reply_hash = hash_of(packet.body);
+  waiting_bytes_ += packet.body.size();
   talk.arrived.push_back(std::move(packet));
   deliver(talk);
 }
@@ -236,6 +246,7 @@ void DatagramHub::deliver(Talk& talk) {
     if (due.arrived.empty() || !due.receiver) return;
     Packet packet = std::move(due.arrived.front());
     due.arrived.pop_front();
+    self->waiting_bytes_ -= packet.body.size();
     // The receiver may replace itself or end the conversation while it runs.
     auto receiver = std::move(due.receiver);
     receiver(std::move(packet));
@@ -289,6 +300,7 @@ void DatagramHub::end(Talk& talk) {
       remember(served_, talk.key,
                {until, PacketType::rep, talk.reply_hash, std::move(*ack), std::move(talk.addresses)});
   }
+  for (const auto& packet : talk.arrived) waiting_bytes_ -= packet.body.size();
   talks_.erase(talks_.find(talk.key));
 }
 

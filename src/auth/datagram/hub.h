@@ -8,7 +8,7 @@
 // service anew, and a REP whose ACK was lost gets another; one that says something else does not.
 //
 // Bounds: kMaxDatagramConversations, kMaxConversationsOfHost with one address, kMaxWaitingDatagrams in each
-// that were not yet delivered, kMaxRemembered ends of either kind.
+// that were not yet delivered and kMaxWaitingBytes in all, kMaxRemembered ends of either kind.
 #pragma once
 
 #include <array>
@@ -33,6 +33,7 @@ namespace headrace::auth {
 inline constexpr size_t kMaxDatagramConversations = 4096;
 inline constexpr size_t kMaxConversationsOfHost = 1024;
 inline constexpr size_t kMaxWaitingDatagrams = 16;
+inline constexpr size_t kMaxWaitingBytes = size_t{8} << 20U;
 inline constexpr size_t kMaxRemembered = 1024;
 inline constexpr base::Duration kRemember = std::chrono::seconds(120);
 
@@ -41,7 +42,7 @@ class DatagramHub : public Arrivals, public std::enable_shared_from_this<Datagra
   struct Counters {
     uint64_t malformed = 0;  // no packets of Amanda's
     uint64_t stray = 0;      // of no conversation, and no request
-    uint64_t crowded = 0;    // requests beyond the bounds
+    uint64_t crowded = 0;    // packets beyond the bounds
     uint64_t repeated = 0;   // of conversations that have ended
   };
 
@@ -103,6 +104,7 @@ class DatagramHub : public Arrivals, public std::enable_shared_from_this<Datagra
   bool repeat_end(const Key& key, const wire::Datagram& datagram, const loop::Address& from,
                   const loop::Address& to);
   void add(Talk& talk, wire::Packet packet);
+  bool has_room_for(const wire::Packet& packet) const;
   void deliver(Talk& talk);
   base::Result<> send(Talk& talk, const wire::Packet& packet);
   Carrier& carrier_of(Talk& talk);
@@ -121,6 +123,7 @@ class DatagramHub : public Arrivals, public std::enable_shared_from_this<Datagra
   // Apart, so that a flood of requests that are refused does not drive out what was served.
   Memory refused_;
   Memory served_;
+  size_t waiting_bytes_ = 0;  // of all packets not yet delivered
   uint32_t next_handle_ = 0;
   Counters counters_;
 };
