@@ -15,8 +15,7 @@ namespace {
 std::string text_of(const Checks::Dle& dle) { return dle.first + ":" + dle.second; }
 
 // All stored bytes of an image, as a restore reads them.
-base::Result<std::string> read_image(const config::ServerConfig& config, const catalog::Image& image) {
-  recover::Volumes volumes(config);
+base::Result<std::string> read_image(recover::Volumes& volumes, const catalog::Image& image) {
   auto source = recover::open_image(volumes, image, [](const std::string&) {});
   if (auto header = source->header(); !header) return std::unexpected(std::move(header).error());
   std::string data;
@@ -129,11 +128,12 @@ void Checks::restore_all(const config::ServerConfig& config,
                          const std::vector<config::DiskListEntry>& listed) {
   auto catalog = catalog::load(catalog::Sources::of(config));
   if (!catalog) return fault("the catalog cannot be loaded: " + catalog.error().what());
+  recover::Volumes volumes(config);
   for (const auto& entry : listed)
-    if (good_.contains({entry.host, entry.disk})) restore(config, *catalog, {entry.host, entry.disk});
+    if (good_.contains({entry.host, entry.disk})) restore(volumes, *catalog, {entry.host, entry.disk});
 }
 
-void Checks::restore(const config::ServerConfig& config, const catalog::Catalog& catalog, const Dle& dle) {
+void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog, const Dle& dle) {
   const Good& good = good_.at(dle);
   // A later one that is known to be incomplete hides it from who asks for the newest.
   auto chain = catalog.chain(dle.first, dle.second, good.timestamp);
@@ -146,7 +146,7 @@ void Checks::restore(const config::ServerConfig& config, const catalog::Catalog&
   }
   sim::SimFiles files;
   for (const auto& image : *chain) {
-    auto data = read_image(config, image);
+    auto data = read_image(volumes, image);
     if (!data) return fault(fmt::format("{} cannot be read: {}", image.text(), data.error().what()));
     if (!sim::SimDisk::restore(*data, files)) return fault(image.text() + " is called good and is damaged");
   }

@@ -16,6 +16,7 @@
 #include "journal/state.h"
 #include "scenario.h"
 #include "server/catalog/catalog.h"
+#include "server/recover/volumes.h"
 #include "sim/sim_machine.h"
 
 namespace headrace::simulation {
@@ -49,7 +50,7 @@ class Checks {
   void restore_all(const config::ServerConfig& config, const std::vector<config::DiskListEntry>& listed);
 
  private:
-  void restore(const config::ServerConfig& config, const catalog::Catalog& catalog, const Dle& dle);
+  void restore(recover::Volumes& volumes, const catalog::Catalog& catalog, const Dle& dle);
   void wrote(const std::string& label);
 
   const Scenario& scenario_;

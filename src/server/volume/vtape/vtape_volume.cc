@@ -73,14 +73,25 @@ Result<std::vector<FileOnVolume>> volume_files(const fs::path& directory) {
     const std::string name = entry->path().filename().native();
     const auto number = file_number(name);
     if (!number || name == "00000-lock") continue;
-    struct stat st{};
-    // One that vanished, or a link to nothing, is no file of the volume.
-    if (::stat(entry->path().c_str(), &st) != 0 || !S_ISREG(st.st_mode)) continue;
-    files.push_back({*number, name, static_cast<uint64_t>(st.st_size)});
+    // A link to nothing is no file of the volume. The directory mostly says what is one.
+    std::error_code gone;
+    if (entry->is_regular_file(gone)) files.push_back({*number, name, 0});
   }
   if (error) return base::fail_errno(fmt::format("list {}", directory.native()), error.value());
   std::ranges::sort(files, [](const auto& a, const auto& b) {
     return std::tie(a.number, a.name) < std::tie(b.number, b.name);
+  });
+  return files;
+}
+
+// The same with their sizes, which cost a look at each file. One that has vanished meanwhile is left out.
+static Result<std::vector<FileOnVolume>> measured_files(const fs::path& directory) {
+  auto files = volume_files(directory);
+  if (!files) return files;
+  std::erase_if(*files, [&](FileOnVolume& file) {
+    std::error_code gone;
+    file.bytes = fs::file_size(directory / file.name, gone);
+    return static_cast<bool>(gone);
   });
   return files;
 }
@@ -182,7 +193,7 @@ Result<> VtapeVolume::write_label(const std::string& label, const std::string& t
 
 Result<> VtapeVolume::count_usage() {
   if (used_bytes_) return {};
-  auto files = volume_files(directory_);
+  auto files = measured_files(directory_);
   if (!files) return std::unexpected(std::move(files).error());
   uint64_t sum = 0;
   for (const FileOnVolume& file : *files) sum += file.bytes;
@@ -306,7 +317,7 @@ Result<> VtapeVolume::drop_file() {
 }
 
 Result<std::vector<FileOnVolume>> VtapeVolume::list_files() {
-  auto files = volume_files(directory_);
+  auto files = measured_files(directory_);
   if (files) std::erase_if(*files, [](const FileOnVolume& file) { return file.number == 0; });
   return files;
 }

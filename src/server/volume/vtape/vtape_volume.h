@@ -72,7 +72,7 @@ std::optional<int> file_number(std::string_view name);
 std::string part_file_name(int number, const wire::DumpHeader& header);
 std::string label_file_name(std::string_view label);
 
-// All files of a volume, the label's included, by number.
+// All files of a volume, the label's included, by number; their sizes are not asked for (0).
 base::Result<std::vector<volume::FileOnVolume>> volume_files(const std::filesystem::path& directory);
 
 }  // namespace headrace::vtape
