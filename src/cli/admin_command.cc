@@ -1,6 +1,7 @@
 #include "cli/admin_command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +10,7 @@
 
 #include "cli/server_context.h"
 #include "compat/curinfo.h"
+#include "server/drive/skip_mark.h"
 #include "server/observe/text.h"
 
 namespace headrace::cli {
@@ -17,17 +19,21 @@ namespace {
 using Json = nlohmann::ordered_json;
 using config::Strategy;
 
+enum class Act : unsigned char { dump, skip, unskip };
 struct Wish {
   const char* word;
-  uint32_t command;
+  Act act;
+  uint32_t command;  // dump: of the record
   const char* done;  // what the disk is now
 };
-constexpr std::array<Wish, 5> kWishes = {{
-    {"force", compat::kForceFull, "dumped in full in the next run"},
-    {"unforce", 0, "planned as usual"},
-    {"force-level-1", compat::kForceLevel1, "dumped at level 1 in the next run"},
-    {"force-bump", compat::kForceBump, "dumped at the next level in the next run"},
-    {"force-no-bump", compat::kForceNoBump, "dumped at the same level in the next run"},
+constexpr std::array<Wish, 7> kWishes = {{
+    {"force", Act::dump, compat::kForceFull, "dumped in full in the next run"},
+    {"unforce", Act::dump, 0, "planned as usual"},
+    {"force-level-1", Act::dump, compat::kForceLevel1, "dumped at level 1 in the next run"},
+    {"force-bump", Act::dump, compat::kForceBump, "dumped at the next level in the next run"},
+    {"force-no-bump", Act::dump, compat::kForceNoBump, "dumped at the same level in the next run"},
+    {"skip", Act::skip, 0, "left out of the next run"},
+    {"unskip", Act::unskip, 0, "planned as usual"},
 }};
 
 // Why the plan will not heed it; empty: it will.
@@ -39,6 +45,20 @@ std::string objection(const config::Dumptype& type, uint32_t command) {
   if (command != 0 && command != compat::kForceFull && type.strategy == Strategy::noinc)
     return "strategy noinc makes fulls only";
   return {};
+}
+
+// One wish for a dump at a time: they contradict each other. To skip puts such a wish off, it does not end
+// it.
+base::Result<> carry_out(const Wish& wish, const std::filesystem::path& infofile,
+                         const config::DiskListEntry& disk) {
+  if (wish.act == Act::skip) return drive::set_skip_mark(infofile, disk.host, disk.disk);
+  if (wish.act == Act::dump) {
+    auto info = compat::load_curinfo(infofile, disk.host, disk.disk);
+    if (!info) return std::unexpected(std::move(info).error());
+    info->command = wish.command;
+    if (auto saved = compat::save_curinfo(infofile, disk.host, disk.disk, *info); !saved) return saved;
+  }
+  return drive::clear_skip_mark(infofile, disk.host, disk.disk);
 }
 
 }  // namespace
@@ -56,9 +76,7 @@ int wish(const WishOptions& options) {
   if (!disks) return kExitUsage;
   const auto* wanted = std::ranges::find(kWishes, options.wish, &Wish::word);
   if (wanted == kWishes.end()) {
-    fmt::print(stderr,
-               "headrace admin: {} is none of force, unforce, force-level-1, force-bump, force-no-bump\n",
-               options.wish);
+    fmt::print(stderr, "headrace admin: {} is none of {}\n", options.wish, fmt::join(wish_words(), ", "));
     return kExitUsage;
   }
   int status = 0;
@@ -72,20 +90,13 @@ int wish(const WishOptions& options) {
       row["error"] = why;
       if (!options.json) fmt::print(stderr, "headrace admin: {}: {}\n", name, why);
     };
-    auto info = compat::load_curinfo(infofile, disk.host, disk.disk);
     if (auto why = objection(disk.dumptype, wanted->command); !why.empty()) {
       fail(why);
-    } else if (!info) {
-      fail(info.error().what());
+    } else if (auto done = carry_out(*wanted, infofile, disk); !done) {
+      fail(done.error().what());
     } else {
-      // One wish at a time: they contradict each other.
-      info->command = wanted->command;
-      if (auto saved = compat::save_curinfo(infofile, disk.host, disk.disk, *info); !saved) {
-        fail(saved.error().what());
-      } else {
-        row["wish"] = wanted->word;
-        if (!options.json) fmt::print("{} will be {}\n", name, wanted->done);
-      }
+      row["wish"] = wanted->word;
+      if (!options.json) fmt::print("{} will be {}\n", name, wanted->done);
     }
     rows.push_back(std::move(row));
   }

@@ -1,6 +1,7 @@
 // `headrace admin`: what the operator wishes of the next plan. Counterpart: amadmin's force, unforce,
-// force-level-1, force-bump, force-no-bump; the wishes stand in the same info files. Exit status: 0 done, 1
-// usage, configuration, or a record that could not be read or written.
+// force-level-1, force-bump, force-no-bump; the wishes stand in the same info files. What Amanda has no wish
+// for, skip and its end unskip, stands beside them (server/drive/skip_mark.h). Exit status: 0 done, 1 usage,
+// configuration, or a record that could not be read or written.
 #pragma once
 
 #include <string>
@@ -10,13 +11,12 @@ namespace headrace::cli {
 
 struct WishOptions {
   std::string config;
-  std::string wish;                // amadmin's word
+  std::string wish;                // one of wish_words()
   std::vector<std::string> disks;  // HOST [DISK…] …
   std::vector<std::string> overrides;
   bool json = false;
 };
 
-// Amadmin's words for wishes.
 std::vector<std::string> wish_words();
 int wish(const WishOptions& options);
 

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "compat/curinfo.h"
+#include "server/drive/skip_mark.h"
 
 namespace headrace::cli {
 namespace {
@@ -55,6 +56,10 @@ define dumptype fulls {
     return compat::load_curinfo(root_ / "info", "mill", disk).value().command;
   }
 
+  bool skips(const std::string& disk) const {
+    return drive::has_skip_mark(root_ / "info", "mill", disk).value();
+  }
+
   fs::path root_;
   std::string out_, err_;
 };
@@ -78,6 +83,29 @@ TEST_F(AdminCommand, TheLastWishCounts) {
                                   {"unforce", 0U}}) {
     EXPECT_EQ(wished(word, {"mill", "/srv"}), 0);
     EXPECT_EQ(command("/srv"), bit) << word;
+  }
+}
+
+TEST_F(AdminCommand, ADiskIsSkippedAndItsOtherWishStays) {
+  EXPECT_EQ(wished("force", {"mill", "/srv"}), 0);
+  EXPECT_EQ(wished("skip", {"mill", "/srv"}), 0);
+  EXPECT_EQ(out_, "mill:/srv will be left out of the next run\n");
+  EXPECT_TRUE(skips("/srv"));
+  EXPECT_FALSE(skips("/home"));
+  EXPECT_EQ(command("/srv"), compat::kForceFull);
+  EXPECT_EQ(wished("skip", {"mill", "/srv"}), 0) << "again is no error";
+  EXPECT_EQ(wished("unskip", {"mill", "/srv"}), 0);
+  EXPECT_EQ(out_, "mill:/srv will be planned as usual\n");
+  EXPECT_FALSE(skips("/srv"));
+  EXPECT_EQ(command("/srv"), compat::kForceFull);
+  EXPECT_EQ(wished("unskip", {"mill", "/srv"}), 0) << "nor is what is not there";
+}
+
+TEST_F(AdminCommand, AWishForADumpEndsThatToSkip) {
+  for (const char* word : {"force", "force-bump", "unforce"}) {
+    EXPECT_EQ(wished("skip", {"mill", "/srv"}), 0);
+    EXPECT_EQ(wished(word, {"mill", "/srv"}), 0);
+    EXPECT_FALSE(skips("/srv")) << word;
   }
 }
 

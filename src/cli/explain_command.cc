@@ -45,7 +45,7 @@ std::string due_text(const plan::PlanDle& dle, const std::string& tonight) {
 
 std::string sizes_text(const plan::Decision& decision, const plan::Answer& answer) {
   std::string text;
-  for (const int level : decision.ask_levels) {
+  for (const int level : decision.client_levels) {
     const auto said = answer.native_kib.find(level);
     const bool known = said != answer.native_kib.end() && said->second >= 0;
     text += fmt::format("{}level {} {}", text.empty() ? "" : ", ", level,
@@ -111,8 +111,7 @@ void explain_one(const NightContext& context, const plan::Plan& plan, size_t ind
     table.row({"last run",
                fmt::format("level {}, the {}. in a row", dle.last_level, std::max(dle.last_level_runs, 1))});
   if (decision.fate == plan::Fate::dump) {
-    if (decision.method != config::EstimateMethod::server)
-      table.row({"sizes tonight", sizes_text(decision, answer)});
+    if (!decision.client_levels.empty()) table.row({"sizes tonight", sizes_text(decision, answer)});
     const auto full = answer.native_kib.find(0);
     const bool full_known = full != answer.native_kib.end() && full->second > 0;
     if (decision.fixed_level < 0 && decision.last_level > 0)

@@ -234,7 +234,9 @@ void add_admin(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   auto& options = arguments.wish;
   auto* command = app.add_subcommand("admin", "Tell the next run what is wished of a disk (amadmin force …)");
   add_config_argument(*command, arguments);
-  command->add_option("WISH", options.wish, "force, force-level-1, force-bump, force-no-bump or unforce")
+  command
+      ->add_option("WISH", options.wish,
+                   "force, force-level-1, force-bump, force-no-bump, unforce, skip or unskip")
       ->required()
       ->check(CLI::IsMember(wish_words()));
   command->add_option("HOST", options.disks, "HOST [DISK…] …: of which (match expressions)")->required();
@@ -243,7 +245,9 @@ void add_admin(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       "Examples:\n  headrace admin daily force fileserver /home      a full in the next run\n"
       "  headrace admin daily force-bump fileserver       the next level\n"
       "  headrace admin daily unforce fileserver\n"
-      "The last wish counts, until a dump fulfils it. \"headrace plan\" shows what comes of it.\n"
+      "  headrace admin daily skip fileserver /home       not in the next run\n"
+      "The last wish counts, until a dump or, of skip, a run fulfils it. \"headrace plan\" shows what comes "
+      "of it.\n"
       "Exit status: 0 done, 1 usage, configuration, or a wish that could not be written.");
   command->callback([&] {
     chosen = [&] {

@@ -185,6 +185,17 @@ void Curinfo::record_dump(const RecordedDump& dump) {
   if (history.size() > kMaxHistory) history.resize(kMaxHistory);
 }
 
+void Curinfo::record_full_elsewhere(int64_t unixtime) {
+  if (stats.empty() || stats.front().level != 0) stats.insert(stats.begin(), LevelStats{});
+  stats.front().unixtime = unixtime;
+  // Of a disk without a past Amanda writes "last_level: 9 -1" here, which nothing can go on from.
+  if (last_level < 0) {
+    last_level = 0;
+    last_level_runs = 1;
+  }
+  command &= ~kForceFull;
+}
+
 bool Curinfo::record_taped(int level, int64_t unixtime, int64_t fileno, std::string_view label) {
   const auto at = std::ranges::find(stats, level, &LevelStats::level);
   if (at == stats.end() || at->unixtime != unixtime) return false;

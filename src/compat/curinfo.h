@@ -72,6 +72,9 @@ struct Curinfo {
   // A dump is complete: forgets the stats of its level and above, then adds it. Rates of dumps shorter than a
   // second say nothing and are not kept.
   void record_dump(const RecordedDump& dump);
+  // The disk's full was made outside of the configuration, at `unixtime` (skip-full): the last full gets that
+  // date, sizes and volume stay those of the last one here, and a wish for a full is fulfilled.
+  void record_full_elsewhere(int64_t unixtime);
   // The dump of that level now has its first part in file `fileno` of volume `label`. False: no such dump.
   bool record_taped(int level, int64_t unixtime, int64_t fileno, std::string_view label);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <list>
+#include <map>
 #include <set>
 
 #include "base/alive.h"
@@ -19,15 +20,34 @@ using base::Result;
 
 namespace {
 
+using config::EstimateMethod;
+using DiskLevel = std::pair<std::string, int>;
+
 // One host reached in one way.
 struct HostJob {
   auth::Peer peer;
   std::vector<EstimateWish> wishes;
   std::unique_ptr<dump::ClientTalk> talk;
   HostOutcome outcome;
-  std::set<std::pair<std::string, int>> answered;
+  std::set<DiskLevel> answered;
+  size_t round = 0;                         // asks for the methods of that place in each disk's list
+  std::map<DiskLevel, std::string> before;  // why an earlier method gave no value
   bool over = false;
 };
+
+// The methods by which a client may be asked, in the disk's order.
+std::vector<EstimateMethod> methods_of(const EstimateWish& wish) {
+  std::vector<EstimateMethod> methods;
+  for (const auto method : wish.entry.dumptype.estimate)
+    if (method != EstimateMethod::server && std::ranges::count(methods, method) == 0)
+      methods.push_back(method);
+  if (methods.empty()) methods.push_back(EstimateMethod::client);
+  return methods;
+}
+
+const char* word_of(EstimateMethod method) {
+  return method == EstimateMethod::calcsize ? "calcsize" : "client";
+}
 
 }  // namespace
 
@@ -87,10 +107,20 @@ class Estimates::Impl {
     request.options.timestamp = timestamp_;
     size_t levels = 0;
     for (const auto& wish : job.wishes) {
-      if (wish.levels.empty()) continue;
       auto dle = dump::dle_of(wish.entry);
-      for (const int level : wish.levels) dle.levels.push_back({level, false, {}});
-      levels += wish.levels.size();
+      for (const int level : open_levels(job, wish)) dle.levels.push_back({level, false, {}});
+      if (dle.levels.empty()) continue;
+      // At first the whole list, as Amanda sends it: a client takes the first that it can do. It does not go
+      // on to the next when that one fails, so what is left is asked for anew.
+      if (job.round > 0) {
+        dle.estimates = {methods_of(wish)[job.round] == EstimateMethod::calcsize
+                             ? wire::EstimateMethod::calcsize
+                             : wire::EstimateMethod::client};
+      } else if (!dle.estimates.empty() && dle.estimates.front() == wire::EstimateMethod::server) {
+        // The levels asked for are those that the server knows nothing of.
+        std::erase(dle.estimates, wire::EstimateMethod::server);
+      }
+      levels += dle.levels.size();
       request.dles.push_back(std::move(dle));
     }
     if (request.dles.empty()) return over(job, {});
@@ -107,47 +137,81 @@ class Estimates::Impl {
         });
   }
 
+  // The levels of a disk that this round has to ask for.
+  static std::vector<int> open_levels(const HostJob& job, const EstimateWish& wish) {
+    if (job.round >= methods_of(wish).size()) return {};
+    std::vector<int> levels;
+    for (const int level : wish.levels)
+      if (!job.answered.contains({wish.entry.disk, level})) levels.push_back(level);
+    return levels;
+  }
+
+  // No value by this round's method: another follows, or this is the answer.
+  void no_value(HostJob& job, const EstimateWish& wish, EstimateAnswer answer) {
+    const auto methods = methods_of(wish);
+    const DiskLevel key{wish.entry.disk, answer.level};
+    if (job.round + 1 < methods.size()) {
+      job.before[key] = fmt::format("estimate {}: {}", word_of(methods[job.round]),
+                                    answer.problem.empty() ? "no value" : answer.problem);
+      return;
+    }
+    if (!job.answered.insert(key).second) return;
+    if (const auto earlier = job.before.find(key); earlier != job.before.end())
+      answer.problem = fmt::format("{}; estimate {}: {}", earlier->second, word_of(methods[job.round]),
+                                   answer.problem.empty() ? "no value" : answer.problem);
+    answered_(answer);
+  }
+
   // Passes on what is new in a reply; returns the host-wide error it names, if any.
   std::string take(HostJob& job, const std::string& body) {
     auto reply = wire::parse_sendsize_reply(body);
     if (!reply) return reply.error().what();
     for (const auto& estimate : reply->estimates) {
-      const bool wished = std::ranges::any_of(job.wishes, [&](const EstimateWish& wish) {
-        return wish.entry.disk == estimate.disk && std::ranges::count(wish.levels, estimate.level) > 0;
+      const auto wish = std::ranges::find_if(job.wishes, [&](const EstimateWish& it) {
+        return it.entry.disk == estimate.disk && std::ranges::count(it.levels, estimate.level) > 0;
       });
-      if (!wished || (!estimate.kib && estimate.errors.empty())) continue;
-      if (!job.answered.insert({estimate.disk, estimate.level}).second) continue;
-      EstimateAnswer answer{job.peer.host,
-                            estimate.disk,
-                            estimate.level,
-                            estimate.kib.value_or(wire::kNoEstimate),
-                            {},
-                            false,
-                            {}};
+      if (wish == job.wishes.end() || (!estimate.kib && estimate.errors.empty())) continue;
+      const auto methods = methods_of(*wish);
+      const DiskLevel key{estimate.disk, estimate.level};
+      if (job.round >= methods.size() || job.answered.contains(key)) continue;
+      EstimateAnswer answer{.host = job.peer.host,
+                            .disk = estimate.disk,
+                            .level = estimate.level,
+                            .kib = estimate.kib.value_or(wire::kNoEstimate)};
       if (!estimate.errors.empty()) {
         answer.problem = estimate.errors.front();
         answer.said_by_client = true;
       }
       if (!estimate.warnings.empty()) answer.warning = estimate.warnings.front();
+      if (answer.kib < 0) {
+        no_value(job, *wish, std::move(answer));
+        continue;
+      }
+      job.answered.insert(key);
+      answer.method = methods[job.round];
+      if (const auto earlier = job.before.find(key); earlier != job.before.end())
+        answer.before = earlier->second;
       answered_(answer);
     }
     return reply->errors.empty() ? std::string() : reply->errors.front();
   }
 
-  // What was wished and never answered has no value; the host itself answered noop and can be tried.
+  // What has no value yet is asked for by the next method, if there is one. What then never was answered has
+  // none; the host itself answered noop and can be tried.
   void finish(HostJob& job, const std::string& problem) {
+    const std::string silence = problem.empty() ? "the client gave no estimate" : problem;
     for (const auto& wish : job.wishes) {
-      for (const int level : wish.levels) {
-        if (!job.answered.insert({wish.entry.disk, level}).second) continue;
-        answered_({job.peer.host,
-                   wish.entry.disk,
-                   level,
-                   wire::kNoEstimate,
-                   problem.empty() ? "the client gave no estimate" : problem,
-                   false,
-                   {}});
+      for (const int level : open_levels(job, wish)) {
+        if (job.round + 1 < methods_of(wish).size() && job.before.contains({wish.entry.disk, level}))
+          continue;
+        no_value(job, wish,
+                 {.host = job.peer.host, .disk = wish.entry.disk, .level = level, .problem = silence});
       }
     }
+    ++job.round;
+    const bool more = std::ranges::any_of(
+        job.wishes, [&job](const EstimateWish& wish) { return !open_levels(job, wish).empty(); });
+    if (more) return ask(job);
     over(job, {});
   }
 

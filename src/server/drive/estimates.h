@@ -1,5 +1,6 @@
-// Asks all clients for their features and for the sizes of tonight's candidates, all hosts at once. Owned by
-// the run; destroying it cancels. Loop thread. Decides nothing (server/plan).
+// Asks all clients for their features and for the sizes of tonight's candidates, all hosts at once; then, for
+// levels without a value, by the next method that the disk's `estimate` names. Owned by the run; destroying
+// it cancels. Loop thread. Decides nothing (server/plan).
 #pragma once
 
 #include <functional>
@@ -18,7 +19,7 @@
 namespace headrace::drive {
 
 struct EstimateWish {
-  config::DiskListEntry entry;
+  config::DiskListEntry entry;  // its `estimate` says by which methods, one after the other
   std::vector<int> levels;
 };
 
@@ -26,9 +27,12 @@ struct EstimateAnswer {
   std::string host, disk;
   int level = 0;
   int64_t kib = -1;             // -1: no value; -2: the client says that this level is impossible
-  std::string problem;          // why there is no value
+  std::string problem = {};     // why there is no value
   bool said_by_client = false;  // the problem, in the client's words; else it is that no answer came
-  std::string warning;
+  std::string warning = {};
+  // Of a value: by which method it came, and, if not by the first, why that one gave none.
+  config::EstimateMethod method = config::EstimateMethod::client;
+  std::string before = {};
 };
 
 struct HostOutcome {

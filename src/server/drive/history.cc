@@ -1,5 +1,7 @@
 #include "server/drive/history.h"
 
+#include "server/drive/skip_mark.h"
+
 namespace headrace::drive {
 
 using base::Result;
@@ -8,22 +10,22 @@ History::History(loop::Loop& loop, std::filesystem::path infofile,
                  std::move_only_function<void(const base::Error&)> failed)
     : loop_(loop), infofile_(std::move(infofile)), failed_(std::move(failed)), lane_(loop.new_lane()) {}
 
-void History::change(const journal::ImageId& image, Change change) {
+void History::later(std::move_only_function<Result<>()> work) {
   auto outcome = std::make_shared<Result<>>();
   loop_.offload(
-      lane_,
-      [file = infofile_, image, change = std::move(change), outcome]() mutable {
-        auto info = compat::load_curinfo(file, image.host, image.disk);
-        if (!info) {
-          *outcome = std::unexpected(std::move(info).error());
-          return;
-        }
-        change(*info);
-        *outcome = compat::save_curinfo(file, image.host, image.disk, *info);
-      },
+      lane_, [work = std::move(work), outcome]() mutable { *outcome = work(); },
       [this, alive = alive_.ref(), outcome] {
         if (!alive.expired() && !*outcome) failed_(outcome->error());
       });
+}
+
+void History::change(const journal::ImageId& image, Change change) {
+  later([file = infofile_, image, change = std::move(change)]() mutable -> Result<> {
+    auto info = compat::load_curinfo(file, image.host, image.disk);
+    if (!info) return std::unexpected(std::move(info).error());
+    change(*info);
+    return compat::save_curinfo(file, image.host, image.disk, *info);
+  });
 }
 
 void History::dumped(const journal::ImageId& image, compat::RecordedDump dump) {
@@ -38,6 +40,16 @@ void History::taped(const journal::ImageId& image, std::string label, int64_t fi
     // False: a newer dump of that level has taken its place in the record, which is as it should be.
     (void)info.record_taped(image.level, base::unix_of_timestamp(image.timestamp), fileno, label);
   });
+}
+
+void History::full_elsewhere(const journal::ImageId& image) {
+  change(image, [at = base::unix_of_timestamp(image.timestamp)](compat::Curinfo& info) {
+    info.record_full_elsewhere(at);
+  });
+}
+
+void History::skipped_as_asked(const journal::ImageId& image) {
+  later([file = infofile_, image] { return clear_skip_mark(file, image.host, image.disk); });
 }
 
 void History::when_settled(std::move_only_function<void()> done) {

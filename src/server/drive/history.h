@@ -24,12 +24,17 @@ class History {
   void dumped(const journal::ImageId& image, compat::RecordedDump dump);
   // Its first part is in that file of that volume.
   void taped(const journal::ImageId& image, std::string label, int64_t fileno);
+  // The disk was left out for its full to be made outside of this configuration (skip-full).
+  void full_elsewhere(const journal::ImageId& image);
+  // The disk was left out as the operator wished: the wish is fulfilled (skip_mark.h).
+  void skipped_as_asked(const journal::ImageId& image);
   // Called once, later, when all changes so far are written or have failed.
   void when_settled(std::move_only_function<void()> done);
 
  private:
   using Change = std::move_only_function<void(compat::Curinfo&)>;
   void change(const journal::ImageId& image, Change change);
+  void later(std::move_only_function<base::Result<>()> work);
 
   loop::Loop& loop_;
   std::filesystem::path infofile_;

@@ -7,7 +7,9 @@
 
 #include "compat/curinfo.h"
 #include "compat/tapelist.h"
+#include "server/drive/skip_mark.h"
 #include "server/dump/dle_of.h"
+#include "server/plan/levels.h"
 
 namespace headrace::drive {
 
@@ -36,14 +38,24 @@ std::map<std::string, int64_t> when_overwritten(const compat::Tapelist& tapelist
   return runs;
 }
 
-// How many runs wrote volumes in the last dumpcycle.
-int64_t runs_since(const compat::Tapelist& tapelist, const std::string& timestamp, int64_t days) {
-  std::set<std::string> runs;
-  const int64_t since = base::unix_of_timestamp(timestamp) - days * 24 * 3600;
+// How many runs there are in a dumpcycle, guessed as Amanda does it: by the volumes written on the days of
+// the last one, of a young configuration in proportion; without any, one a day.
+int64_t runs_in_cycle(const compat::Tapelist& tapelist, const std::string& timestamp, int64_t days,
+                      int64_t volumes_a_run) {
+  const auto today = plan::day_of(timestamp);
+  int64_t volumes = 0;
+  int64_t oldest = 0;  // days ago
   for (const auto& entry : tapelist.entries()) {
-    if (entry.used() && base::unix_of_timestamp(entry.timestamp) >= since) runs.insert(entry.timestamp);
+    const auto day = entry.used() ? plan::day_of(entry.timestamp) : std::nullopt;
+    if (!today || !day) continue;
+    const int64_t ago = (*today - *day).count();
+    oldest = std::max(oldest, ago);
+    if (ago < days) ++volumes;
   }
-  return static_cast<int64_t>(runs.size());
+  if (volumes == 0) return days;
+  if (oldest < days) volumes = volumes * days / std::max<int64_t>(oldest, 1);
+  const int64_t a_run = std::max<int64_t>(volumes_a_run, 1);
+  return std::max<int64_t>((volumes + a_run - 1) / a_run, 1);
 }
 
 // Whether a dump that the info file speaks of can still be restored.
@@ -109,7 +121,8 @@ plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskLis
         .timestamp = base::timestamp14(stats.unixtime),
         .native_kib = static_cast<uint64_t>(std::max<int64_t>(stats.native_kib, 0)),
         .stored_kib = static_cast<uint64_t>(std::max<int64_t>(stats.stored_kib, 0)),
-        .exists = still_there(known, disk, stats),
+        // With skip-full the last full was made elsewhere, as far as anybody here knows.
+        .exists = (type.skip_full && stats.level == 0) || still_there(known, disk, stats),
         .label = stats.label,
         .overwritten_in_runs = overwritten == known.overwritten_in_runs.end() ? 0 : overwritten->second};
   }
@@ -162,7 +175,8 @@ Night begin_night(const config::ServerConfig& config, std::vector<config::DiskLi
   if (tapelist) {
     auto& capacity = night.inputs.capacity;
     known.overwritten_in_runs = when_overwritten(*tapelist, capacity.tapecycle, capacity.volumes);
-    capacity.runs_in_last_cycle = runs_since(*tapelist, timestamp, capacity.dumpcycle_days);
+    capacity.runs_in_last_cycle =
+        runs_in_cycle(*tapelist, timestamp, capacity.dumpcycle_days, capacity.volumes);
   }
   for (const auto& disk : disks) {
     auto info = compat::load_curinfo(config.globals.infofile, disk.host, disk.disk);
@@ -171,6 +185,9 @@ Night begin_night(const config::ServerConfig& config, std::vector<config::DiskLi
       info = compat::Curinfo{};
     }
     night.inputs.dles.push_back(plan_dle(config, disk, *info, known));
+    auto skip = has_skip_mark(config.globals.infofile, disk.host, disk.disk);
+    if (!skip) night.warnings.push_back(skip.error().what());
+    night.inputs.dles.back().skip_asked = skip.value_or(false);
   }
   night.disks = std::move(disks);
   night.decisions = plan::decide(night.inputs);
@@ -183,8 +200,7 @@ std::vector<EstimateWish> wishes_of(const Night& night) {
     const auto& decision = night.decisions[i];
     if (decision.fate != plan::Fate::dump || !dump::why_not(night.disks[i]).empty()) continue;
     // A disk that needs no estimate is still wished for, so that its host is asked for its features.
-    const bool asks = decision.method != config::EstimateMethod::server;
-    wishes.push_back({night.disks[i], asks ? decision.ask_levels : std::vector<int>()});
+    wishes.push_back({night.disks[i], decision.client_levels});
   }
   return wishes;
 }
@@ -198,11 +214,17 @@ void Answers::take(const EstimateAnswer& answer) {
     if (night_.disks[i].host != answer.host || night_.disks[i].disk != answer.disk) continue;
     auto& known = answers_[i];
     known.native_kib[answer.level] = answer.kib;
+    if (answer.kib >= 0 && answer.method != night_.decisions[i].method)
+      known.other_method[answer.level] = answer.method;
+    if (!answer.before.empty()) known.before[answer.level] = answer.before;
     const bool any_size =
         std::ranges::any_of(known.native_kib, [](const auto& of) { return of.second >= 0; });
-    // What the client cannot read for any estimate it cannot dump; silence may have other causes.
+    // What the client cannot read for any estimate it cannot dump; silence may have other causes. Where
+    // `estimate` names the server, the operator expects as much.
+    const auto& methods = night_.disks[i].dumptype.estimate;
+    const bool server = std::ranges::find(methods, config::EstimateMethod::server) != methods.end();
     if (!answer.problem.empty())
-      (answer.said_by_client && !any_size ? known.refusal : known.trouble) = answer.problem;
+      (answer.said_by_client && !any_size && !server ? known.refusal : known.trouble) = answer.problem;
     if (any_size && !known.refusal.empty()) known.trouble = std::exchange(known.refusal, {});
   }
 }

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "server/drive/night_bench.h"
+#include "server/drive/skip_mark.h"
 
 namespace headrace::drive {
 namespace {
@@ -106,6 +107,30 @@ TEST_F(NightTest, NothingIsBuiltOnALevelWhoseLaterDumpFailed) {
   EXPECT_TRUE(exists(0, 0)) << "a later full went well";
 }
 
+// The figures are those that the real planner's share of a night gives away.
+TEST_F(NightTest, RunsOfACycleAreGuessedByVolumes) {
+  globals = "dumpcycle 10 days\nrunspercycle -1";
+  const auto runs = [this](const std::vector<int>& days_of_november, int runtapes = 1) {
+    std::string list;
+    for (const int day : days_of_november)
+      list.insert(0, "202611" + std::string(day < 10 ? "0" : "") + std::to_string(day) + "230000 V-" +
+                         std::to_string(list.size()) + " reuse\n");
+    put(root / "config/tapelist", list);
+    globals = "dumpcycle 10 days\nrunspercycle -1\nruntapes " + std::to_string(runtapes);
+    return begin().inputs.capacity.runs_in_last_cycle;
+  };
+  EXPECT_EQ(runs({}), 10) << "one a day";
+  EXPECT_EQ(runs({1, 2, 3}), 10) << "none of the last days";
+  EXPECT_EQ(runs({13, 14, 15, 16, 17, 18, 19, 20, 21, 22}), 9) << "the first is ten days ago";
+  EXPECT_EQ(runs({13, 14, 15, 16, 17, 18, 19, 20, 21, 22}, 2), 5) << "rounded up";
+  EXPECT_EQ(runs({13, 16, 19, 22}), 3);
+  EXPECT_EQ(runs({15, 16, 17, 18, 19, 20, 21, 22}), 10) << "young: 8 in 8 days";
+  EXPECT_EQ(runs({18, 20, 22}), 6) << "3 in 5 days";
+  EXPECT_EQ(runs({16, 21, 22}), 4) << "3 in 7 days, rounded down";
+  EXPECT_EQ(runs({16, 20, 21, 22}, 2), 3) << "5 volumes, two a run";
+  EXPECT_EQ(runs({23}), 10) << "tonight's alone";
+}
+
 TEST_F(NightTest, AHeldImageExists) {
   disk_names = {"/d1"};
   globals = "runtapes 0";
@@ -129,6 +154,45 @@ TEST_F(NightTest, WishesOfTheOperator) {
   EXPECT_TRUE(night.inputs.dles[0].force_no_bump);
   EXPECT_FALSE(night.inputs.dles[0].force_bump);
   EXPECT_FALSE(night.inputs.dles[1].force_full);
+}
+
+TEST_F(NightTest, AMarkSkipsOneRunAndItsWishStays) {
+  auto info = compat::Curinfo{};
+  info.command = compat::kForceFull;
+  ASSERT_TRUE(compat::save_curinfo(root / "info", kHost, "/d1", info));
+  ASSERT_TRUE(set_skip_mark(root / "info", kHost, "/d1"));
+  EXPECT_TRUE(begin().inputs.dles[0].skip_asked);
+  EXPECT_FALSE(begin().inputs.dles[1].skip_asked);
+  const auto usual = [](dump::FakeClient& client) {
+    client.estimates = {{"/d1", 1}, {"/d2", 1}, {"/d3", 1}};
+    for (const char* disk : {"/d1", "/d2", "/d3"}) client.scripts[disk] = {dump::good_script("data")};
+  };
+  const auto skipped = run(usual);
+  EXPECT_EQ(skipped.status, 0);
+  EXPECT_EQ(skipped.dump("/d1").phase, journal::Phase::skipped);
+  EXPECT_EQ(skipped.dump("/d1").plan_reason, "skip-asked");
+  EXPECT_EQ(skipped.dump("/d2").phase, journal::Phase::written);
+  EXPECT_NE(log_text().find("SUCCESS planner " + std::string(kHost) + " /d1 " + timestamp +
+                            " 0 [skipped: skip-asked]"),
+            std::string::npos)
+      << log_text();
+  EXPECT_FALSE(has_skip_mark(root / "info", kHost, "/d1").value()) << "fulfilled";
+  EXPECT_EQ(compat::load_curinfo(root / "info", kHost, "/d1").value().command, compat::kForceFull);
+  EXPECT_TRUE(begin().inputs.dles[0].force_full);
+}
+
+// As Amanda does: a disk whose fulls are made elsewhere gets its incrementals until the next one is due.
+TEST_F(NightTest, AFullThatSkipFullLeavesOutCountsAsMade) {
+  disk_names = {"/d1"};
+  dumptype = "skip-full yes";
+  record("/d1", 0, "20261101000000", "V-001");
+  ASSERT_TRUE(begin().decisions[0].fate == plan::Fate::skip);
+  (void)run([](dump::FakeClient&) {});
+  EXPECT_EQ(base::timestamp14(info("/d1").stats.at(0).unixtime), timestamp);
+  EXPECT_EQ(info("/d1").stats.at(0).label, "V-001");
+  const auto night = begin_night(config, entries(config), timestamp, 0);
+  EXPECT_EQ(night.decisions[0].fate, plan::Fate::dump);
+  EXPECT_FALSE(night.decisions[0].full) << "though no volume has a full of that date";
 }
 
 TEST_F(NightTest, ARecordThatCannotBeReadIsAWarning) {

@@ -116,7 +116,9 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
   estimates_->start(
       [this](const EstimateAnswer& answer) {
         answers_->take(answer);
-        recorder_->record(journal::EstimateGot{answer.host, answer.disk, answer.level, answer.kib, "client"});
+        recorder_->record(
+            journal::EstimateGot{answer.host, answer.disk, answer.level, answer.kib,
+                                 answer.method == config::EstimateMethod::calcsize ? "calcsize" : "client"});
         if (!answer.warning.empty()) {
           note(journal::Severity::warning, "planner",
                fmt::format("{} {}: {}", answer.host, base::quote(answer.disk), answer.warning));
@@ -168,6 +170,9 @@ void Runner::Impl::add_planned(const plan::Plan& plan) {
   }
   for (const auto& skipped : plan.skipped) {
     recorder_->record(journal::DleSkipped{image(skipped.dle, skipped.level), skipped.reason});
+    if (night_->inputs.dles[skipped.dle].skip_asked)
+      history_->skipped_as_asked(image(skipped.dle, skipped.level));
+    if (skipped.reason == plan::kSkipFull) history_->full_elsewhere(image(skipped.dle, skipped.level));
   }
   for (const auto& failed : plan.failed) {
     recorder_->record(journal::PlanFailed{image(failed.dle, failed.level), failed.reason});

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -100,8 +101,11 @@ class FakeClient {
 
   // Per disk, in order; the last one stays.
   std::map<std::string, std::deque<FakeScript>> scripts;
-  // KiB at any level; disks not named give no estimate.
-  std::map<std::string, int64_t> estimates;
+  // KiB at any level; disks not named give no estimate. The same when asked by calcsize, of disks named
+  // there.
+  std::map<std::string, int64_t> estimates, calcsizes;
+  // What is said of a disk instead, when asked by the method client.
+  std::map<std::string, std::string> estimate_errors;
   std::vector<std::string> asked;  // "disk level" of each sendbackup
 
  private:
@@ -201,17 +205,26 @@ class FakeClient {
     return std::make_unique<ScriptService>(*this, call, std::move(script));
   }
 
+  wire::Estimate size(const wire::Dle& dle, int level) const {
+    wire::Estimate estimate{dle.disk, level, {}, {}, {}};
+    const auto method = std::ranges::find_if(
+        dle.estimates, [](wire::EstimateMethod it) { return it != wire::EstimateMethod::server; });
+    const bool calcsize = method != dle.estimates.end() && *method == wire::EstimateMethod::calcsize;
+    const auto& table = calcsize ? calcsizes : estimates;
+    const auto known = table.find(dle.disk);
+    estimate.kib = known == table.end() ? wire::kNoEstimate : known->second;
+    if (const auto error = estimate_errors.find(dle.disk); !calcsize && error != estimate_errors.end()) {
+      estimate.kib = std::nullopt;
+      estimate.errors = {error->second};
+    }
+    return estimate;
+  }
   std::string sizes(const std::string& arguments) const {
     wire::SendsizeReply reply;
     auto request = wire::parse_dle_request(arguments, wire::DleFor::sendsize);
     if (!request) return "ERROR " + request.error().what() + "\n";
     for (const auto& dle : request->dles) {
-      const auto known = estimates.find(dle.disk);
-      for (const auto& level : dle.levels) {
-        wire::Estimate estimate{dle.disk, level.level, {}, {}, {}};
-        estimate.kib = known == estimates.end() ? wire::kNoEstimate : known->second;
-        reply.estimates.push_back(std::move(estimate));
-      }
+      for (const auto& level : dle.levels) reply.estimates.push_back(size(dle, level.level));
     }
     return wire::encode_sendsize_reply(reply, wire::FeatureSet::ours_as_server());
   }

@@ -107,14 +107,14 @@ class Balancer {
   void delay_fulls() {
     if (!too_much()) return;
     const auto preserved = preserved_full();
-    // The full made last hurts least when it waits.
+    // The full made last hurts least when it waits; of several of one time, the last to start.
     while (too_much()) {
       std::optional<size_t> latest;
       for (size_t i = 0; i < slots_.size(); ++i) {
         const auto& slot = slots_[i];
         if (!is_full(slot) || slot.candidate.forced || i == preserved || slot.candidate.last_full.empty())
           continue;
-        if (!latest || slot.candidate.last_full > slots_[*latest].candidate.last_full) latest = i;
+        if (!latest || slot.candidate.last_full >= slots_[*latest].candidate.last_full) latest = i;
       }
       if (!latest) break;
       delay_or_drop(*latest);

@@ -75,6 +75,29 @@ TEST_F(BalanceTest, blocks_and_filemarks_count) {
   EXPECT_THAT(levels, ElementsAre(0, 1));
 }
 
+// As Amanda does it: of fulls made at one time, the last to start waits first; what it waited in vain for
+// comes back in the other direction.
+TEST_F(BalanceTest, of_fulls_of_one_time_the_last_to_start_waits) {
+  add(0, 100, "20261001");
+  add(0, 40, "20261101");
+  add(0, 30, "20261101");
+  run(room(145));
+  EXPECT_THAT(levels, ElementsAre(0, 0, 1));
+  candidates[1].dump.degraded.reset();
+  candidates[2].dump.degraded.reset();
+  run(room(145));
+  EXPECT_THAT(levels, ElementsAre(0, 0, -1));
+}
+
+// Amanda drops the disk.
+TEST_F(BalanceTest, an_incremental_instead_of_a_full_may_span_the_volumes_of_a_run) {
+  auto& it = add(0, 250);
+  it.dump.degraded = PlannedLevel{.level = 1, .stored_kib = 150};
+  inputs.dles[0].splits = true;
+  run({.volume_kib = 100, .volumes = 2, .blocksize_kib = 0, .dumpcycle_days = 10});
+  EXPECT_THAT(levels, ElementsAre(1));
+}
+
 TEST_F(BalanceTest, the_latest_fulls_wait_and_the_oldest_is_made) {
   add(0, 100, "20261103");
   add(0, 100, "20261101");

@@ -18,6 +18,18 @@ void remember(PlanDle& dle, const PlannedLevel& dumped, const std::string& times
   dle.force_full = dle.force_level_1 = dle.force_bump = dle.force_no_bump = false;
 }
 
+// A disk that skip-full left out counts as dumped in full, elsewhere.
+void remember_skip(PlanDle& dle, const NotDumped& skipped, const std::string& timestamp) {
+  dle.skip_asked = false;
+  if (skipped.reason != kSkipFull) return;
+  dle.records[0].timestamp = timestamp;
+  dle.force_full = false;
+  if (dle.last_level < 0) {
+    dle.last_level = 0;
+    dle.last_level_runs = 1;
+  }
+}
+
 }  // namespace
 
 std::string next_day(const std::string& timestamp) {
@@ -34,6 +46,8 @@ std::vector<ForeseenNight> foresee(PlanInputs inputs, std::span<const Answer> an
     foreseen.push_back({inputs.timestamp, make_plan(inputs, answers)});
     for (const auto& dump : foreseen.back().plan.dumps)
       remember(inputs.dles[dump.dle], dump.as, inputs.timestamp);
+    for (const auto& skipped : foreseen.back().plan.skipped)
+      remember_skip(inputs.dles[skipped.dle], skipped, inputs.timestamp);
     // Which volumes are written again then is not foreseen.
     for (auto& dle : inputs.dles)
       for (auto& [_, record] : dle.records) record.overwritten_in_runs = 0;

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "server/plan/sizes.h"
+
 namespace headrace::plan {
 namespace {
 
@@ -56,8 +58,12 @@ void add_incrementals(const PlanDle& dle, Decision& decision, int lowest_base) {
     decision.ask_levels.push_back(level);
   };
   if (dle.force_level_1) return fix(1, Why::level_1_forced);
-  if (dle.force_bump) return fix(std::min(last + 1, kMaxLevel), Why::bump_forced);
-  if (dle.strategy == Strategy::nofull) return fix(1, Why::never_full);
+  if (dle.strategy == Strategy::nofull) {
+    // Its usual level is 1 whatever was before, so the next is 2; a wish for a full leaves it where it is.
+    if (dle.force_bump) return fix(2, Why::bump_forced);
+    return fix(dle.force_full ? std::max(last, 1) : 1, Why::never_full);
+  }
+  if (dle.force_bump && !dle.skip_incr) return fix(std::min(last + 1, kMaxLevel), Why::bump_forced);
   if (last == 0) return fix(1, takes_fulls(dle.strategy) ? Why::incremental : Why::incr_only);
   if (dle.force_no_bump) return fix(last, Why::no_bump_forced);
   if (lost_below(dle, last, lowest_base)) return fix(last, Why::base_lost);
@@ -77,16 +83,16 @@ Decision decide_without_full(const PlanDle& dle) {
   set_base(dle, decision);
   decision.due_in = 1;
   decision.reason = {.why = dle.strategy == Strategy::nofull ? Why::never_full : Why::incr_only, .days = 1};
-  if (dle.skip_incr && !dle.force_level_1)
-    return not_dumped(Fate::skip, std::max(dle.last_level, 1), "skip-incr");
-  if (dle.strategy == Strategy::incronly && dle.force_full) {
-    decision.last_level = 0;
-  } else if (dle.strategy == Strategy::incronly && dle.last_level < 0) {
+  if (dle.skip_full && dle.force_level_1) return not_dumped(Fate::skip, 0, kSkipFull);
+  const bool incronly = dle.strategy == Strategy::incronly;
+  if (incronly && dle.last_level < 0 && !dle.force_full)
     return not_dumped(
         Fate::fail, 1,
         "strategy incronly needs a full dump made outside of this configuration: make one, then "
         "tell it with a forced full");
-  }
+  if (dle.skip_incr && !dle.force_level_1)
+    return not_dumped(Fate::skip, std::max(dle.last_level, 1), kSkipIncr);
+  if (incronly && dle.force_full) decision.last_level = 0;
   add_incrementals(dle, decision, 1);
   return decision;
 }
@@ -109,17 +115,21 @@ Decision decide_standard(const PlanDle& dle, const std::string& timestamp, int64
   // After a full, the same level again is another one.
   const bool full_again = dle.force_no_bump && dle.last_level == 0;
   decision.full = dle.force_full || full_again || decision.due_in <= 0;
-  if (decision.full && dle.skip_full && !dle.force_full) return not_dumped(Fate::skip, 0, "skip-full");
-  if (!decision.full && dle.skip_incr && !dle.force_level_1)
-    return not_dumped(Fate::skip, std::max(dle.last_level, 1), "skip-incr");
+  // A wish for level 1 counts as a full that is due: so does Amanda.
+  if (dle.skip_full && (decision.full || dle.force_level_1)) return not_dumped(Fate::skip, 0, kSkipFull);
+  const bool due = dle.force_full || decision.due_in <= 0;
+  if (!due && dle.skip_incr && !dle.force_level_1)
+    return not_dumped(Fate::skip, std::max(dle.last_level, 1), kSkipIncr);
   // The operator asks for a certain incremental: a full that is due waits for the next run.
-  const bool wished = base_is_there && !dle.force_full && (dle.force_level_1 || dle.force_bump);
+  const bool bump = dle.force_bump && !dle.skip_incr;
+  const bool wished = base_is_there && !dle.force_full && (dle.force_level_1 || bump);
   if (wished) {
     decision.full = false;
     // Its days overdue still make it urgent, but not after a wish for level 1: so does Amanda.
     if (dle.force_level_1) decision.due_in = std::max<int64_t>(decision.due_in, 0);
   }
-  if (decision.full || !wished) decision.ask_levels.push_back(0);
+  // Of a disk whose fulls are made elsewhere nobody has to know how large they are.
+  if (decision.full || (!wished && !dle.skip_full)) decision.ask_levels.push_back(0);
   decision.reason = decision.full ? reason_of_full(dle, decision.due_in)
                                   : Reason{.why = Why::incremental, .days = decision.due_in};
   if (base_is_there && !dle.force_full && !full_again) add_incrementals(dle, decision, 0);
@@ -216,9 +226,28 @@ int64_t bump_threshold(const PlanDle& dle, int level, uint64_t full_kib) {
   return static_cast<int64_t>(std::clamp(threshold, 0.0, kMost));
 }
 
+// Whose sizes the client is asked for, and how. Where the server comes first, for what history does not know.
+static void choose_methods(const PlanDle& dle, Decision& decision) {
+  const auto by_client = std::ranges::find_if(
+      dle.estimate, [](EstimateMethod method) { return method != EstimateMethod::server; });
+  const bool server_first = !dle.estimate.empty() && dle.estimate.front() == EstimateMethod::server;
+  decision.method = by_client == dle.estimate.end()
+                        ? (dle.estimate.empty() ? EstimateMethod::client : EstimateMethod::server)
+                        : *by_client;
+  if (decision.method == EstimateMethod::server) return;
+  for (const int level : decision.ask_levels) {
+    const auto known = [&] { return size_from_history(dle, decision, level, 0).source; };
+    if (!server_first || known() == EstimateSource::guess) decision.client_levels.push_back(level);
+  }
+  if (decision.client_levels.empty()) decision.method = EstimateMethod::server;
+}
+
 Decision decide_one(const PlanDle& dle, const std::string& timestamp, int64_t cycle_days) {
   auto decision = decide_by_strategy(dle, timestamp, cycle_days);
-  if (decision.fate == Fate::dump && !dle.estimate.empty()) decision.method = dle.estimate.front();
+  if (decision.fate != Fate::dump) return decision;
+  if (dle.skip_asked)
+    return not_dumped(Fate::skip, decision.full ? 0 : std::max(dle.last_level, 1), kSkipAsked);
+  choose_methods(dle, decision);
   return decision;
 }
 

@@ -62,6 +62,7 @@ class Planner {
         plan_.left_out.push_back({index, decision.level, decision.word});
         return;
       case Fate::skip:
+        note_skip(dle, decision.word);
         plan_.skipped.push_back({index, decision.level, decision.word});
         return;
       case Fate::fail:
@@ -77,6 +78,22 @@ class Planner {
       return;
     }
     candidates_.push_back(candidate(index, decision, answer));
+  }
+
+  void note_skip(const PlanDle& dle, const std::string& word) {
+    if (word == kSkipAsked)
+      note(false,
+           fmt::format("{}: skipped, as asked for with \"headrace admin skip\"; the next run plans it as "
+                       "usual.",
+                       name_of(dle)));
+    if (word == kSkipFull)
+      note(false,
+           fmt::format("{}: skipped, as a full is to be made and skip-full leaves that to you; it counts "
+                       "as made tonight.",
+                       name_of(dle)));
+    const bool wished = dle.force_full || dle.force_level_1 || dle.force_bump || dle.force_no_bump;
+    if (wished && word != kSkipAsked)
+      note(true, fmt::format("{}: the level asked for is not made, as {} forbids it.", name_of(dle), word));
   }
 
   // What it would have been but for its size.
@@ -123,60 +140,68 @@ class Planner {
     }
   }
 
-  // Where `estimate` names the server as well, history stands in for single levels that the client left out.
-  void fill_from_history(const PlanDle& dle, const Decision& decision, const Answer& answer,
-                         std::map<int, Size>& sizes) {
-    if (std::ranges::find(dle.estimate, EstimateMethod::server) == dle.estimate.end()) return;
-    for (const int level : decision.ask_levels) {
-      if (sizes.contains(level)) continue;
-      const auto size = size_from_history(dle, decision, level, inputs_.capacity.volume_kib);
-      sizes[level] = size;
-      note(false,
-           fmt::format("{}: {}; expecting {} KiB {}.", name_of(dle),
-                       answer.trouble.empty() ? fmt::format("the client gave no estimate of level {}", level)
-                                              : fmt::format("level {}: {}", level, answer.trouble),
-                       size.native_kib,
-                       size.source == EstimateSource::history ? "as last time" : "as a guess"));
-    }
+  static bool names_server(const PlanDle& dle) {
+    return std::ranges::find(dle.estimate, EstimateMethod::server) != dle.estimate.end();
   }
 
-  // Sizes of the levels that were asked for. A client that says nothing is no reason to lose a night: then
-  // history speaks for all of them.
+  // What came from the client, by level.
+  std::map<int, Size> sizes_of_client(const PlanDle& dle, const Decision& decision, const Answer& answer) {
+    std::map<int, Size> sizes;
+    for (const int level : decision.client_levels) {
+      const auto value = answer.native_kib.find(level);
+      if (value == answer.native_kib.end() || value->second < 0) continue;
+      if (value->second > kMaxEstimateKib) {
+        note(true, fmt::format("{}: the client expects {} KiB at level {}, more than any disk holds; that "
+                               "counts as no estimate.",
+                               name_of(dle), value->second, level));
+        continue;
+      }
+      const auto other = answer.other_method.find(level);
+      const auto method = other == answer.other_method.end() ? decision.method : other->second;
+      sizes[level] = {static_cast<uint64_t>(value->second),
+                      method == EstimateMethod::calcsize ? EstimateSource::calcsize : EstimateSource::client};
+      if (const auto before = answer.before.find(level); before != answer.before.end())
+        note(false, fmt::format("{}: level {}: {}; expecting {} KiB by estimate {}.", name_of(dle), level,
+                                before->second, value->second,
+                                method == EstimateMethod::calcsize ? "calcsize" : "client"));
+    }
+    return sizes;
+  }
+
+  // Sizes of the levels that decide. Where `estimate` names the server as well, history stands in for single
+  // levels that the client left out. A client that says nothing is no reason to lose a night: then history
+  // speaks for all of them.
   std::map<int, Size> sizes_of(size_t index, const Decision& decision, const Answer& answer) {
     const auto& dle = inputs_.dles[index];
-    std::map<int, Size> sizes;
-    const bool asked = decision.method != EstimateMethod::server;
-    const auto source =
-        decision.method == EstimateMethod::calcsize ? EstimateSource::calcsize : EstimateSource::client;
-    if (asked) {
-      for (const int level : decision.ask_levels) {
-        const auto value = answer.native_kib.find(level);
-        if (value == answer.native_kib.end() || value->second < 0) continue;
-        if (value->second > kMaxEstimateKib) {
-          note(true, fmt::format("{}: the client expects {} KiB at level {}, more than any disk holds; that "
-                                 "counts as no estimate.",
-                                 name_of(dle), value->second, level));
-          continue;
-        }
-        sizes[level] = {static_cast<uint64_t>(value->second), source};
-      }
-      if (!sizes.empty()) {
-        fill_from_history(dle, decision, answer, sizes);
-        return sizes;
-      }
+    auto sizes = sizes_of_client(dle, decision, answer);
+    const bool asked = !decision.client_levels.empty();
+    const bool silent = asked && sizes.empty();
+    for (const int level : decision.ask_levels) {
+      if (sizes.contains(level) || (asked && !silent && !names_server(dle))) continue;
+      const auto size = size_from_history(dle, decision, level, inputs_.capacity.volume_kib);
+      sizes[level] = size;
+      const bool missing = std::ranges::find(decision.client_levels, level) != decision.client_levels.end();
+      if (missing && !silent)
+        note(false, fmt::format("{}: {}; expecting {}.", name_of(dle),
+                                answer.trouble.empty()
+                                    ? fmt::format("the client gave no estimate of level {}", level)
+                                    : fmt::format("level {}: {}", level, answer.trouble),
+                                expected_text(size)));
     }
-    for (const int level : decision.ask_levels)
-      sizes[level] = size_from_history(dle, decision, level, inputs_.capacity.volume_kib);
+    if (asked && !silent) return sizes;
     const auto likely = sizes.find(likely_level(decision));
     const auto& first = likely != sizes.end() ? likely->second : sizes.begin()->second;
-    if (asked || first.source == EstimateSource::guess)
-      note(asked, fmt::format("{}: {}; expecting {} KiB {}.", name_of(dle),
-                              !asked                   ? "nothing is known of its size"
-                              : answer.trouble.empty() ? "the client gave no estimate"
-                                                       : answer.trouble,
-                              first.native_kib,
-                              first.source == EstimateSource::history ? "as last time" : "as a guess"));
+    if (silent || first.source == EstimateSource::guess)
+      note(silent, fmt::format("{}: {}; expecting {}.", name_of(dle),
+                               !silent                  ? "nothing is known of its size"
+                               : answer.trouble.empty() ? "the client gave no estimate"
+                                                        : answer.trouble,
+                               expected_text(first)));
     return sizes;
+  }
+  static std::string expected_text(const Size& size) {
+    return fmt::format("{} KiB {}", size.native_kib,
+                       size.source == EstimateSource::history ? "as last time" : "as a guess");
   }
 
   Candidate candidate(size_t index, const Decision& decision, const Answer& answer) {
@@ -191,7 +216,8 @@ class Planner {
     made.due_in = decision.due_in;
     made.forced = decision.reason.why == Why::full_forced;
     if (made.forced && decision.due_in >= 0) ++made.dump.priority;
-    made.takes_fulls = dle.strategy != Strategy::nofull && dle.strategy != Strategy::incronly;
+    made.takes_fulls =
+        dle.strategy != Strategy::nofull && dle.strategy != Strategy::incronly && !dle.skip_full;
     made.only_fulls = dle.strategy == Strategy::noinc;
     if (const auto* record = record_of(dle, 0)) {
       made.last_full = record->timestamp;
@@ -214,7 +240,7 @@ class Planner {
     } else {
       if (decision.full) incremental->reason = {.why = Why::no_full_size, .days = decision.due_in};
       made.dump.as = std::move(*incremental);
-      if (full && full->native_kib > 0 && !dle.skip_full) made.full = std::move(full);
+      if (full && full->native_kib > 0) made.full = std::move(full);
     }
     return made;
   }

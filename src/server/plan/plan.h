@@ -65,7 +65,13 @@ struct PlanDle {
   std::vector<double> full_rates = {}, incr_rates = {}, full_ratios = {}, incr_ratios = {};
   // What the operator asked for with "admin force" and its kin.
   bool force_full = false, force_level_1 = false, force_bump = false, force_no_bump = false;
+  bool skip_asked = false;  // "admin skip": not tonight
 };
+
+// Why a disk is skipped, as the run log has it: the first two are Amanda's words and her parameters.
+inline constexpr const char* kSkipFull = "skip-full";
+inline constexpr const char* kSkipIncr = "skip-incr";
+inline constexpr const char* kSkipAsked = "skip-asked";
 
 // What the volumes and holding disks of one run can take. 0: unknown, not checked.
 struct Capacity {
@@ -78,7 +84,7 @@ struct Capacity {
   int64_t tapecycle = 0;
   int64_t dumpcycle_days = 10;  // of the configuration
   int64_t runspercycle = 0;     // 0: as many as days; -1: as many as there were in the last dumpcycle
-  int64_t runs_in_last_cycle = 0;
+  int64_t runs_in_last_cycle = 0;  // as guessed by the volumes written then
 };
 
 struct PlanInputs {
@@ -125,7 +131,7 @@ struct Reason {
 
 enum class Fate {
   dump,
-  skip,      // left out tonight, as the configuration says; goes into the report
+  skip,      // left out tonight, as the configuration or the operator says; goes into the report
   fail,      // cannot be dumped; goes into the report
   left_out,  // never belongs to a run (ignore, strategy skip)
 };
@@ -144,7 +150,10 @@ struct Decision {
   int level = 0;                     // skip, fail, left_out: as reported
   std::string word = {};             // skip: Amanda's word, left_out: the parameter, fail: the message
   std::vector<int> ask_levels = {};  // whose sizes decide; ascending
-  config::EstimateMethod method = config::EstimateMethod::client;  // by which; server: without the client
+  // Those of them that the client is asked for; of the others history speaks.
+  std::vector<int> client_levels = {};
+  config::EstimateMethod method =
+      config::EstimateMethod::client;  // by which first; server: without the client
 };
 // One for each of inputs.dles.
 std::vector<Decision> decide(const PlanInputs& inputs);
@@ -154,6 +163,9 @@ struct Answer {
   std::map<int, int64_t> native_kib = {};  // by level; negative or missing: no value
   std::string refusal = {};  // it cannot dump this disk tonight, in its words: the disk fails in the plan
   std::string trouble = {};  // why values are missing, when it is not that bad; goes into the note
+  // By level: what came by another method than the first, and why the one before it gave none.
+  std::map<int, config::EstimateMethod> other_method = {};
+  std::map<int, std::string> before = {};
 };
 
 enum class EstimateSource { client, calcsize, history, guess };

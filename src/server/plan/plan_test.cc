@@ -6,8 +6,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <random>
-
 namespace headrace::plan {
 namespace {
 
@@ -119,7 +117,7 @@ TEST(Decide, the_level_follows_from_history_and_wishes) {
               d.skip_full = true;
               d.force_full = true;
             }),
-       Fate::dump, 0, Why::full_forced},
+       Fate::skip, 0, Why::first_full, "skip-full"},
       {"skip-incr, due", with(known(1, "20261101010000"), [](auto& d) { d.skip_incr = true; }), Fate::dump, 0,
        Why::full_due},
       {"skip-incr, not due", with(known(2), [](auto& d) { d.skip_incr = true; }), Fate::skip, 2,
@@ -227,6 +225,7 @@ TEST(Decide, asks_for_the_sizes_that_decide) {
   EXPECT_THAT(asked(with(long_at(1, 20'000), [](auto& d) { d.bump_percent = 50; })), ElementsAre(0, 1, 2))
       << "half of the full of 5000 KiB";
   EXPECT_THAT(asked(with(known(2), [](auto& d) { d.force_bump = true; })), ElementsAre(3));
+  EXPECT_THAT(asked(with(known(2), [](auto& d) { d.skip_full = true; })), ElementsAre(2));
   EXPECT_THAT(asked(with(known(2), [](auto& d) { d.force_level_1 = true; })), ElementsAre(1));
   EXPECT_THAT(asked(with(long_at(2, 90'000), [](auto& d) { d.force_no_bump = true; })), ElementsAre(0, 2));
   EXPECT_THAT(asked(with(known(), [](auto& d) { d.strategy = Strategy::noinc; })), ElementsAre(0));
@@ -289,10 +288,40 @@ TEST(MakePlan, a_full_knows_its_incremental) {
             "strategy noinc");
 }
 
-TEST(Decide, a_server_estimate_asks_nobody) {
-  EXPECT_EQ(decide({kTonight, {with(known(), [](auto& d) { d.estimate = {EstimateMethod::server}; })}, {}})[0]
-                .method,
-            EstimateMethod::server);
+TEST(Decide, the_methods_say_what_the_client_is_asked) {
+  using enum EstimateMethod;
+  const auto of = [](PlanDle dle, std::vector<EstimateMethod> methods) {
+    dle.estimate = std::move(methods);
+    return decide({kTonight, {dle}, {}})[0];
+  };
+  EXPECT_EQ(of(known(), {server}).method, server);
+  EXPECT_THAT(of(known(), {server}).client_levels, IsEmpty());
+  EXPECT_THAT(of(fresh(), {server}).client_levels, IsEmpty()) << "nobody else was named";
+  EXPECT_EQ(of(known(), {client, calcsize, server}).method, client);
+  EXPECT_THAT(of(known(), {client, calcsize, server}).client_levels, ElementsAre(0, 1));
+  EXPECT_EQ(of(known(), {calcsize, client}).method, calcsize);
+  EXPECT_THAT(of(known(), {server, client}).client_levels, IsEmpty()) << "history knows";
+  EXPECT_EQ(of(known(), {server, client}).method, server);
+  EXPECT_THAT(of(fresh(), {server, calcsize}).client_levels, ElementsAre(0)) << "history does not";
+  EXPECT_EQ(of(fresh(), {server, calcsize}).method, calcsize);
+}
+
+TEST(MakePlan, a_size_by_a_later_method_says_so) {
+  auto dle = known(1, "20261101010000");
+  dle.estimate = {EstimateMethod::client, EstimateMethod::calcsize, EstimateMethod::server};
+  Answer answer{.native_kib = {{0, 7000}, {1, -1}}, .trouble = "estimate calcsize: no such directory"};
+  answer.other_method[0] = EstimateMethod::calcsize;
+  answer.before[0] = "estimate client: tar failed";
+  const auto plan = make_plan({kTonight, {dle}, {}}, std::vector<Answer>{answer});
+  EXPECT_EQ(plan.dumps.at(0).as.source, EstimateSource::calcsize);
+  EXPECT_EQ(plan.dumps.at(0).degraded.value().source, EstimateSource::history);
+  EXPECT_THAT(plan.notes,
+              ElementsAre(PlanNote{false,
+                                   "wolke:/srv: level 0: estimate client: tar failed; expecting 7000 KiB by "
+                                   "estimate calcsize."},
+                          PlanNote{false,
+                                   "wolke:/srv: level 1: estimate calcsize: no such directory; expecting 300 "
+                                   "KiB as last time."}));
 }
 
 TEST(Sizes, the_server_goes_by_the_day_in_the_level) {
@@ -532,52 +561,6 @@ TEST(MakePlan, tells_of_new_forced_and_lost) {
                           PlanNote{true,
                                    "wolke:/srv: the level asked for needs a full dump first; making "
                                    "that."}));
-}
-
-// Whatever the inputs: each disk has one fate, and no incremental is planned on a base that is gone.
-TEST(MakePlan, any_history_gives_one_fate_and_a_sound_base) {
-  for (unsigned seed = 0; seed < 2000; ++seed) {
-    std::mt19937 random(seed);
-    const auto flip = [&random] { return random() % 4 == 0; };
-    PlanInputs inputs{
-        kTonight,
-        {},
-        {.volume_kib = static_cast<int64_t>(random() % 5000), .volumes = static_cast<int64_t>(random() % 3)}};
-    std::vector<Answer> answers;
-    for (unsigned n = random() % 8; n > 0; --n) {
-      PlanDle dle{.host = "h", .disk = "d"};
-      dle.strategy = static_cast<Strategy>(random() % 6);
-      dle.skip_full = flip();
-      dle.skip_incr = flip();
-      dle.force_full = flip();
-      dle.force_level_1 = flip();
-      dle.force_bump = flip();
-      dle.compresses = flip();
-      dle.dumpcycle_days = random() % 9;
-      dle.last_level = static_cast<int>(random() % 6) - 1;
-      for (int level = 0; level <= dle.last_level; ++level)
-        if (!flip())
-          dle.records[level] = {"202611" + std::to_string(10 + random() % 13), random() % 999, 1, !flip()};
-      inputs.dles.push_back(dle);
-      answers.push_back({});
-      if (flip()) answers.back().refusal = "no";
-      answers.back().native_kib[static_cast<int>(random() % 4)] = static_cast<int64_t>(random() % 9999) - 5;
-    }
-    const auto plan = make_plan(inputs, answers);
-    std::vector<int> fates(inputs.dles.size());
-    for (const auto& dump : plan.dumps) {
-      ++fates[dump.dle];
-      const auto& dle = inputs.dles[dump.dle];
-      ASSERT_GE(dump.as.stored_kib, 1U);
-      ASSERT_GE(dump.as.kps, 1U);
-      if (dump.as.level == 0 || dle.strategy == Strategy::nofull) continue;
-      for (int below = dle.strategy == Strategy::incronly ? 1 : 0; below < dump.as.level; ++below)
-        ASSERT_TRUE(dle.records.contains(below) && dle.records.at(below).exists) << "seed " << seed;
-    }
-    for (const auto* list : {&plan.skipped, &plan.failed, &plan.left_out})
-      for (const auto& one : *list) ++fates[one.dle];
-    for (const int count : fates) ASSERT_EQ(count, 1) << "seed " << seed;
-  }
 }
 
 }  // namespace

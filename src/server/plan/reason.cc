@@ -30,7 +30,8 @@ std::string Reason::sentence() const {
       return fmt::format(
           "the last level {} is gone (its volume was overwritten or removed), so it is made again", level);
     case Why::never_full:
-      return "strategy nofull makes level 1 only";
+      return level > 1 ? fmt::format("strategy nofull makes no full, so level {} is made again", level)
+                       : "strategy nofull makes level 1 only";
     case Why::incr_only:
       return "strategy incronly makes incrementals only";
     case Why::level_1_forced:
