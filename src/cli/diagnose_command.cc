@@ -216,7 +216,8 @@ std::vector<uint64_t> known_sizes(const ServerContext& context,
                                   const std::vector<config::DiskListEntry>& disks,
                                   const std::string& timestamp) {
   std::vector<uint64_t> out;
-  for (const auto& dle : drive::begin_night(context.config, disks, timestamp, 0).inputs.dles) {
+  for (const auto& dle :
+       drive::begin_night(context.config, disks, drive::Disks::selected, timestamp, 0).inputs.dles) {
     const auto full = dle.records.find(0);
     out.push_back(full == dle.records.end() ? 0 : full->second.stored_kib * base::kKiB);
   }

@@ -74,8 +74,9 @@ std::unique_ptr<NightContext> load_night(const std::string& config, const std::v
     fmt::print(stderr, "headrace: {}\n", problem);
   auto context = std::make_unique<NightContext>();
   context->server = std::move(*server);
-  context->night =
-      drive::begin_night(context->server.config, std::move(*chosen), timestamp, holding.total_kib());
+  context->night = drive::begin_night(context->server.config, std::move(*chosen),
+                                      disks.empty() ? drive::Disks::all : drive::Disks::selected, timestamp,
+                                      holding.total_kib());
   for (const auto& warning : context->night.warnings) fmt::print(stderr, "headrace: {}\n", warning);
   context->answers.emplace(context->night);
   if (ask && !ask_clients(context->server, context->night, *context->answers)) {

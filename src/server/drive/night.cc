@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -23,6 +24,8 @@ struct Known {
   std::map<std::string, int64_t> overwritten_in_runs = {};  // by label
   // Dumps that were begun and came to nothing.
   std::map<Dle, std::vector<const catalog::FailedDump*>> failed = {};
+  // By host, of the disks that the disklist names no more.
+  std::map<std::string, std::vector<plan::FormerDisk>> former = {};
 };
 
 // Volumes are written again oldest first, once there are as many as tapecycle asks for.
@@ -77,6 +80,55 @@ bool still_there(const Known& known, const config::DiskListEntry& disk, const co
   return volume != nullptr && volume->timestamp == timestamp;
 }
 
+// The catalog has dumps that the record does not know: it was put back from an old copy, or a run was killed
+// before it wrote it. The client recorded them, and what is made next builds on them. A disk without any
+// record is left to begin anew: so one is forgotten on purpose (amadmin delete).
+void add_unrecorded(const Known& known, const std::string& tonight, plan::PlanDle& dle) {
+  if (known.catalog == nullptr || dle.records.empty()) return;
+  std::string newest;
+  for (const auto& [_, record] : dle.records)
+    if (record.timestamp < tonight) newest = std::max(newest, record.timestamp);
+  auto images = known.catalog->images_of(dle.host, dle.disk);  // newest first
+  std::erase_if(images, [&](const catalog::Image* image) {
+    return image->status != catalog::ImageStatus::ok || image->timestamp <= newest ||
+           image->timestamp >= tonight;
+  });
+  for (const auto* image : std::views::reverse(images)) {
+    if (image->timestamp == dle.unrecorded) continue;  // another copy
+    const auto stored = static_cast<int64_t>(image->bytes / 1024);
+    const auto native = static_cast<uint64_t>(image->native_kib >= 0 ? image->native_kib : stored);
+    const std::string label = image->parts.empty() ? std::string() : image->parts.front().label;
+    const auto overwritten = known.overwritten_in_runs.find(label);
+    std::erase_if(dle.records, [&](const auto& record) { return record.first >= image->level; });
+    dle.records[image->level] = {
+        .timestamp = image->timestamp,
+        .native_kib = native,
+        .stored_kib = static_cast<uint64_t>(stored),
+        .label = label,
+        .overwritten_in_runs = overwritten == known.overwritten_in_runs.end() ? 0 : overwritten->second};
+    dle.last_level_runs = dle.last_level == image->level ? dle.last_level_runs + 1 : 1;
+    dle.last_level = image->level;
+    dle.history.insert(dle.history.begin(), {image->level, native});
+    dle.unrecorded = image->timestamp;
+  }
+}
+
+// The newest whole full of each disk that is in the catalog but not in the disklist.
+std::map<std::string, std::vector<plan::FormerDisk>> former_disks(
+    const catalog::Catalog& catalog, const std::vector<config::DiskListEntry>& disks) {
+  constexpr size_t kMostOfAHost = 5;
+  std::set<Dle> seen;
+  for (const auto& disk : disks) seen.insert({disk.host, disk.disk});
+  std::map<std::string, std::vector<plan::FormerDisk>> former;
+  for (const auto& image : catalog.images()) {
+    if (image.level != 0 || image.status != catalog::ImageStatus::ok) continue;
+    if (former[image.host].size() >= kMostOfAHost || !seen.insert({image.host, image.disk}).second) continue;
+    former[image.host].push_back(
+        {image.disk, image.timestamp, image.parts.empty() ? std::string() : image.parts.front().label});
+  }
+  return former;
+}
+
 // A dump that failed on its way, or with its run, may be recorded by its client all the same. What it would
 // build the next levels on is then not the dump that the server has, so nothing may build on that level.
 void distrust_failed(const Known& known, const config::DiskListEntry& disk, plan::PlanDle& dle) {
@@ -90,7 +142,7 @@ void distrust_failed(const Known& known, const config::DiskListEntry& disk, plan
 }
 
 plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskListEntry& disk,
-                       const compat::Curinfo& info, const Known& known) {
+                       const compat::Curinfo& info, const Known& known, const std::string& tonight) {
   const auto& type = disk.dumptype;
   plan::PlanDle dle;
   dle.host = disk.host;
@@ -126,9 +178,12 @@ plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskLis
         .label = stats.label,
         .overwritten_in_runs = overwritten == known.overwritten_in_runs.end() ? 0 : overwritten->second};
   }
-  distrust_failed(known, disk, dle);
   for (const auto& past : info.history)
     dle.history.push_back({past.level, static_cast<uint64_t>(std::max<int64_t>(past.native_kib, 0))});
+  add_unrecorded(known, tonight, dle);
+  distrust_failed(known, disk, dle);
+  if (const auto former = known.former.find(disk.host); dle.records.empty() && former != known.former.end())
+    dle.former = former->second;
   dle.full_rates = info.full_rate;
   dle.incr_rates = info.incr_rate;
   dle.full_ratios = info.full_comp;
@@ -157,7 +212,7 @@ plan::Capacity capacity_of(const config::ServerConfig& config, uint64_t holding_
 
 }  // namespace
 
-Night begin_night(const config::ServerConfig& config, std::vector<config::DiskListEntry> disks,
+Night begin_night(const config::ServerConfig& config, std::vector<config::DiskListEntry> disks, Disks which,
                   const std::string& timestamp, uint64_t holding_kib) {
   Night night;
   night.inputs.timestamp = timestamp;
@@ -168,6 +223,7 @@ Night begin_night(const config::ServerConfig& config, std::vector<config::DiskLi
   if (!tapelist) night.warnings.push_back(tapelist.error().what());
   Known known{catalog ? &*catalog : nullptr, tapelist ? &*tapelist : nullptr};
   if (catalog) {
+    if (which == Disks::all) known.former = former_disks(*catalog, disks);
     for (const auto& failed : catalog->failed())
       if (failed.program != "planner" && failed.program != "driver")  // by these, it never began
         known.failed[{failed.host, failed.disk}].push_back(&failed);
@@ -184,7 +240,7 @@ Night begin_night(const config::ServerConfig& config, std::vector<config::DiskLi
       night.warnings.push_back(info.error().what() + ": its history counts as unknown");
       info = compat::Curinfo{};
     }
-    night.inputs.dles.push_back(plan_dle(config, disk, *info, known));
+    night.inputs.dles.push_back(plan_dle(config, disk, *info, known, timestamp));
     auto skip = has_skip_mark(config.globals.infofile, disk.host, disk.disk);
     if (!skip) night.warnings.push_back(skip.error().what());
     night.inputs.dles.back().skip_asked = skip.value_or(false);

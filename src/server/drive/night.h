@@ -22,8 +22,11 @@ struct Night {
   std::vector<std::string> warnings;  // what could not be read
 };
 
+// Which of the disklist's disks a night is about.
+enum class Disks : unsigned char { all, selected };
+
 // Reads info files and catalog. `holding_kib` is what the holding disks can take.
-Night begin_night(const config::ServerConfig& config, std::vector<config::DiskListEntry> disks,
+Night begin_night(const config::ServerConfig& config, std::vector<config::DiskListEntry> disks, Disks which,
                   const std::string& timestamp, uint64_t holding_kib);
 
 std::vector<EstimateWish> wishes_of(const Night& night);

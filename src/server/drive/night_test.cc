@@ -13,7 +13,7 @@ class NightTest : public NightBench {
  protected:
   Night begin(uint64_t holding_kib = 0) {
     config = configuration();
-    return begin_night(config, entries(config), "20261123000000", holding_kib);
+    return begin_night(config, entries(config), Disks::all, "20261123000000", holding_kib);
   }
   void record(const std::string& disk, int level, const std::string& stamp, const std::string& label) {
     auto info = compat::load_curinfo(root / "info", kHost, disk).value();
@@ -190,7 +190,7 @@ TEST_F(NightTest, AFullThatSkipFullLeavesOutCountsAsMade) {
   (void)run([](dump::FakeClient&) {});
   EXPECT_EQ(base::timestamp14(info("/d1").stats.at(0).unixtime), timestamp);
   EXPECT_EQ(info("/d1").stats.at(0).label, "V-001");
-  const auto night = begin_night(config, entries(config), timestamp, 0);
+  const auto night = begin_night(config, entries(config), Disks::all, timestamp, 0);
   EXPECT_EQ(night.decisions[0].fate, plan::Fate::dump);
   EXPECT_FALSE(night.decisions[0].full) << "though no volume has a full of that date";
 }

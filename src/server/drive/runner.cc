@@ -56,8 +56,8 @@ Result<> Runner::Impl::begin() {
   history_ = std::make_unique<History>(loop_, config_.globals.infofile, [this](const Error& error) {
     note(journal::Severity::warning, "planner", error.what());
   });
-  night_ =
-      begin_night(config_, std::move(options_.disks), recorder_->timestamp(), space_.disks().total_kib());
+  night_ = begin_night(config_, std::move(options_.disks), options_.selected ? Disks::selected : Disks::all,
+                       recorder_->timestamp(), space_.disks().total_kib());
   begin_limits();
   answers_.emplace(*night_);
   for (const auto& warning : night_->warnings) note(journal::Severity::warning, "planner", warning);

@@ -19,10 +19,19 @@ bool restorable(const PlanDle& dle, int level) {
   const auto* record = record_of(dle, level);
   return record != nullptr && record->exists;
 }
-// The lowest level from `from` on and below `level` that could not be restored: what has to be made first.
-std::optional<int> lost_below(const PlanDle& dle, int level, int from) {
+bool dated_ahead(const DumpRecord& record, const std::string& tonight) {
+  constexpr int64_t kDaysAhead = 1;  // a clock set right, or another time zone
+  return days_between(tonight, record.timestamp) > kDaysAhead;
+}
+// Whether the next level may build on it. Programs that go by dates would leave out what changed until the
+// date of an incremental from the future; of fulls from the future another is due anyway.
+bool can_be_base(const PlanDle& dle, int level, const std::string& tonight) {
+  return restorable(dle, level) && (level == 0 || !dated_ahead(*record_of(dle, level), tonight));
+}
+// The lowest level from `from` on and below `level` that cannot be built on: what has to be made first.
+std::optional<int> lost_below(const PlanDle& dle, int level, int from, const std::string& tonight) {
   for (int below = from; below < level; ++below)
-    if (!restorable(dle, below)) return below;
+    if (!can_be_base(dle, below, tonight)) return below;
   return std::nullopt;
 }
 
@@ -46,12 +55,12 @@ void set_base(const PlanDle& dle, Decision& decision) {
 }
 
 // Adds the incremental levels whose sizes decide, or fixes one.
-void add_incrementals(const PlanDle& dle, Decision& decision, int lowest_base) {
+void add_incrementals(const PlanDle& dle, Decision& decision, int lowest_base, const std::string& tonight) {
   const int last = std::max(decision.last_level, 0);
   const auto fix = [&](int level, Why why) {
-    if (const auto lost = lost_below(dle, level, lowest_base)) {
+    if (const auto lost = lost_below(dle, level, lowest_base, tonight)) {
       level = *lost;
-      why = Why::base_lost;
+      why = restorable(dle, level) ? Why::base_misdated : Why::base_lost;
     }
     decision.fixed_level = level;
     decision.fixed_reason = {.why = why, .days = decision.due_in, .level = level};
@@ -66,19 +75,20 @@ void add_incrementals(const PlanDle& dle, Decision& decision, int lowest_base) {
   if (dle.force_bump && !dle.skip_incr) return fix(std::min(last + 1, kMaxLevel), Why::bump_forced);
   if (last == 0) return fix(1, takes_fulls(dle.strategy) ? Why::incremental : Why::incr_only);
   if (dle.force_no_bump) return fix(last, Why::no_bump_forced);
-  if (lost_below(dle, last, lowest_base)) return fix(last, Why::base_lost);
+  if (lost_below(dle, last, lowest_base, tonight)) return fix(last, Why::base_lost);
   decision.ask_levels.push_back(last);
   const auto* record = record_of(dle, last);
   const auto* full = record_of(dle, 0);
   const uint64_t size = record != nullptr ? record->native_kib : 0;
   const bool worth_asking =
       size == 0 || std::cmp_greater(size, bump_threshold(dle, last, full != nullptr ? full->native_kib : 0));
-  if (worth_asking && last < kMaxLevel && dle.last_level_runs >= dle.bump_days && restorable(dle, last))
+  if (worth_asking && last < kMaxLevel && dle.last_level_runs >= dle.bump_days &&
+      can_be_base(dle, last, tonight))
     decision.ask_levels.push_back(last + 1);
 }
 
 // Strategies that never make a full: what they build on was made elsewhere, or is the beginning of time.
-Decision decide_without_full(const PlanDle& dle) {
+Decision decide_without_full(const PlanDle& dle, const std::string& timestamp) {
   Decision decision;
   set_base(dle, decision);
   decision.due_in = 1;
@@ -93,7 +103,7 @@ Decision decide_without_full(const PlanDle& dle) {
   if (dle.skip_incr && !dle.force_level_1)
     return not_dumped(Fate::skip, std::max(dle.last_level, 1), kSkipIncr);
   if (incronly && dle.force_full) decision.last_level = 0;
-  add_incrementals(dle, decision, 1);
+  add_incrementals(dle, decision, 1, timestamp);
   return decision;
 }
 
@@ -132,7 +142,7 @@ Decision decide_standard(const PlanDle& dle, const std::string& timestamp, int64
   if (decision.full || (!wished && !dle.skip_full)) decision.ask_levels.push_back(0);
   decision.reason = decision.full ? reason_of_full(dle, decision.due_in)
                                   : Reason{.why = Why::incremental, .days = decision.due_in};
-  if (base_is_there && !dle.force_full && !full_again) add_incrementals(dle, decision, 0);
+  if (base_is_there && !dle.force_full && !full_again) add_incrementals(dle, decision, 0, timestamp);
   return decision;
 }
 
@@ -153,7 +163,7 @@ Decision decide_by_strategy(const PlanDle& dle, const std::string& timestamp, in
       return decide_fulls_only(dle, cycle_days);
     case Strategy::nofull:
     case Strategy::incronly:
-      return decide_without_full(dle);
+      return decide_without_full(dle, timestamp);
     case Strategy::standard:
     case Strategy::hanoi:
       break;
@@ -207,9 +217,8 @@ int64_t days_until_full(const PlanDle& dle, const std::string& timestamp) {
 }
 
 bool full_from_the_future(const PlanDle& dle, const std::string& timestamp) {
-  constexpr int64_t kDaysAhead = 1;  // a clock set right, or another time zone
   const auto* full = record_of(dle, 0);
-  return full != nullptr && days_between(timestamp, full->timestamp) > kDaysAhead;
+  return full != nullptr && dated_ahead(*full, timestamp);
 }
 
 const DumpRecord* record_of(const PlanDle& dle, int level) {

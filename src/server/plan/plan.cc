@@ -105,14 +105,21 @@ class Planner {
   void note_decision(const PlanDle& dle, const Decision& decision) {
     if (dle.strategy == Strategy::hanoi)
       note(true, fmt::format("{}: strategy hanoi is treated as standard.", name_of(dle)));
-    if (dle.last_level < 0 && dle.records.empty())
+    if (dle.last_level < 0 && dle.records.empty()) {
       note(false, fmt::format("Adding new disk {}.", name_of(dle)));
+      note_former(dle);
+    }
+    if (!dle.unrecorded.empty())
+      note(true,
+           fmt::format(
+               "{}: its record does not know the dump of {} that the catalog has; going by the catalog.",
+               name_of(dle), dle.unrecorded));
     if (decision.reason.why == Why::full_forced && dle.last_level >= 0)
       note(false, fmt::format("Forcing full dump of {} as directed.", name_of(dle)));
     if (dle.force_full && dle.strategy == Strategy::nofull)
       note(true, fmt::format("{}: a forced full is not made with strategy nofull.", name_of(dle)));
     for (const auto& reason : {decision.reason, decision.fixed_reason}) {
-      if (reason.why == Why::full_lost || reason.why == Why::base_lost)
+      if (reason.why == Why::full_lost || reason.why == Why::base_lost || reason.why == Why::base_misdated)
         note(true, fmt::format("{}: {}.", name_of(dle), reason.sentence()));
     }
     if (decision.reason.why == Why::full_due && full_from_the_future(dle, inputs_.timestamp))
@@ -124,6 +131,19 @@ class Planner {
     if (wished && decision.full)
       note(true, fmt::format("{}: the level asked for needs a full dump first; making that.", name_of(dle)));
     note_overwriting(dle);
+  }
+
+  // It may be an old disk under a new name: what became of the old name's dumps, and how to keep the name.
+  void note_former(const PlanDle& dle) {
+    for (const auto& former : dle.former)
+      note(false,
+           fmt::format(
+               "{}: if this is {}, which the disklist names no more: its full of {} stays {} and is restored "
+               "by the "
+               "old name. To go on with it, give the disklist the old name and the new path as its device.",
+               name_of(dle), dle.host + ":" + base::quote(former.disk), former.full,
+               former.label.empty() ? "on holding disk until it is flushed"
+                                    : "on " + former.label + " until that volume is written again"));
   }
 
   // Warned of while something can still be done about it.

@@ -28,6 +28,13 @@ struct DumpRecord {
   int64_t overwritten_in_runs = 0;
 };
 
+// A disk that the disklist names no more, with the last full that is still there.
+struct FormerDisk {
+  std::string disk;
+  std::string full;   // its timestamp
+  std::string label;  // of the volume it begins on; empty: on holding disk
+};
+
 // A dump of the past, whatever became of its image.
 struct PastDump {
   int level = 0;
@@ -66,6 +73,12 @@ struct PlanDle {
   // What the operator asked for with "admin force" and its kin.
   bool force_full = false, force_level_1 = false, force_bump = false, force_no_bump = false;
   bool skip_asked = false;  // "admin skip": not tonight
+
+  // Of the newest dump that the catalog has and the disk's record does not know; empty: they agree. `records`
+  // and the rest go by the catalog then.
+  std::string unrecorded = {};
+  // Of a disk without a past: what else its host had, and may have had this disk as.
+  std::vector<FormerDisk> former = {};
 };
 
 // Why a disk is skipped, as the run log has it: the first two are Amanda's words and her parameters.
@@ -82,8 +95,8 @@ struct Capacity {
   int64_t limit_kib = 0;  // maxdumpsize when set
   int64_t holding_kib = 0;
   int64_t tapecycle = 0;
-  int64_t dumpcycle_days = 10;  // of the configuration
-  int64_t runspercycle = 0;     // 0: as many as days; -1: as many as there were in the last dumpcycle
+  int64_t dumpcycle_days = 10;     // of the configuration
+  int64_t runspercycle = 0;        // 0: as many as days; -1: as many as there were in the last dumpcycle
   int64_t runs_in_last_cycle = 0;  // as guessed by the volumes written then
 };
 
@@ -102,6 +115,7 @@ enum class Why {
   always_full,     // strategy noinc
   incremental,     // a full is not due
   base_lost,       // a lower incremental is gone: its level again
+  base_misdated,   // it is dated after tonight: its level again
   never_full,      // strategy nofull
   incr_only,       // strategy incronly
   level_1_forced,  // the operator asked for it
@@ -121,7 +135,7 @@ struct Reason {
   Why why = Why::first_full;
   // full_due: days overdue (0: today); promoted: days ahead; not a full: days until one is due.
   int64_t days = 0;
-  int level = 0;           // base_lost: the level that is gone; bumped, not_bumped: the higher one
+  int level = 0;  // base_lost, base_misdated: the level made again; bumped, not_bumped: the higher one
   int64_t saves_kib = 0;   // bumped, not_bumped: what the next level saves
   int64_t wanted_kib = 0;  // the same: what it has to save
   int64_t runs = 0;        // too_early: how many more

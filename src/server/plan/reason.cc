@@ -29,6 +29,9 @@ std::string Reason::sentence() const {
     case Why::base_lost:
       return fmt::format(
           "the last level {} is gone (its volume was overwritten or removed), so it is made again", level);
+    case Why::base_misdated:
+      return fmt::format("the last level {} is dated after tonight (a clock was wrong), so it is made again",
+                         level);
     case Why::never_full:
       return level > 1 ? fmt::format("strategy nofull makes no full, so level {} is made again", level)
                        : "strategy nofull makes level 1 only";
