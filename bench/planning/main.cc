@@ -1,6 +1,5 @@
 // How long the plan of a large night takes: disks of made-up history on made-up hosts, from seed 1. Prints
-// milliseconds of `decide` and `make_plan`, the median of the rounds, with room for all and with room for
-// half.
+// milliseconds of `decide` and `make_plan`, the median of the rounds, of usual and of crowded nights.
 //   build/release/bench/planning [DISKS] [ROUNDS]
 #include <fmt/format.h>
 
@@ -90,5 +89,12 @@ int main(int argc, char** argv) {
   for (auto& dle : inputs.dles) dle.records[0].timestamp = headrace::base::timestamp14(kNow - 3 * kDay);
   inputs.capacity.volume_kib = static_cast<int64_t>(fulls);
   measure("no full due", inputs, answers, rounds);
+  for (auto& dle : inputs.dles) dle.host = "host0";
+  measure("one host", inputs, answers, rounds);
+  for (auto& dle : inputs.dles) dle.records[0].timestamp = headrace::base::timestamp14(kNow - 30 * kDay);
+  inputs.capacity.volume_kib = static_cast<int64_t>(fulls / 8);
+  measure("all overdue", inputs, answers, rounds);
+  inputs.capacity.volume_kib = static_cast<int64_t>(fulls / 100);
+  measure("hardly any room", inputs, answers, rounds);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <tuple>
 
@@ -108,16 +109,18 @@ class Balancer {
     if (!too_much()) return;
     const auto preserved = preserved_full();
     // The full made last hurts least when it waits; of several of one time, the last to start.
-    while (too_much()) {
-      std::optional<size_t> latest;
-      for (size_t i = 0; i < slots_.size(); ++i) {
-        const auto& slot = slots_[i];
-        if (!is_full(slot) || slot.candidate.forced || i == preserved || slot.candidate.last_full.empty())
-          continue;
-        if (!latest || slot.candidate.last_full >= slots_[*latest].candidate.last_full) latest = i;
-      }
-      if (!latest) break;
-      delay_or_drop(*latest);
+    std::vector<size_t> latest_first;
+    for (size_t i = slots_.size(); i-- > 0;) {
+      const auto& candidate = slots_[i].candidate;
+      if (is_full(slots_[i]) && !candidate.forced && i != preserved && !candidate.last_full.empty())
+        latest_first.push_back(i);
+    }
+    std::ranges::stable_sort(latest_first, std::greater<>(), [this](size_t i) -> const std::string& {
+      return slots_[i].candidate.last_full;
+    });
+    for (const size_t i : latest_first) {
+      if (!too_much()) break;
+      delay_or_drop(i);
     }
     const bool any_forced =
         std::ranges::any_of(slots_, [](const Slot& slot) { return is_full(slot) && slot.candidate.forced; });
