@@ -53,7 +53,7 @@ TEST_F(EstimateMethods, TheNextIsAskedForWhatHasNoValue) {
       play("client calcsize server", [](dump::FakeClient& client) { client.calcsizes["/d1"] = 815; });
   EXPECT_EQ(estimates_of(ran), "calcsize 815, planned 815");
   EXPECT_THAT(notes_of(ran),
-              HasSubstr("/d1: level 0: estimate client: no value; expecting 815 KiB by estimate calcsize."));
+              HasSubstr("/d1: estimate client: no value; by estimate calcsize level 0 has 815 KiB."));
   EXPECT_EQ(ran.status, 0);
 }
 

@@ -167,6 +167,7 @@ class Planner {
   // What came from the client, by level.
   std::map<int, Size> sizes_of_client(const PlanDle& dle, const Decision& decision, const Answer& answer) {
     std::map<int, Size> sizes;
+    std::map<std::string, std::string> later;  // why the method before gave none: levels and sizes
     for (const int level : decision.client_levels) {
       const auto value = answer.native_kib.find(level);
       if (value == answer.native_kib.end() || value->second < 0) continue;
@@ -178,13 +179,14 @@ class Planner {
       }
       const auto other = answer.other_method.find(level);
       const auto method = other == answer.other_method.end() ? decision.method : other->second;
+      const bool calcsize = method == EstimateMethod::calcsize;
       sizes[level] = {static_cast<uint64_t>(value->second),
-                      method == EstimateMethod::calcsize ? EstimateSource::calcsize : EstimateSource::client};
+                      calcsize ? EstimateSource::calcsize : EstimateSource::client};
       if (const auto before = answer.before.find(level); before != answer.before.end())
-        note(false, fmt::format("{}: level {}: {}; expecting {} KiB by estimate {}.", name_of(dle), level,
-                                before->second, value->second,
-                                method == EstimateMethod::calcsize ? "calcsize" : "client"));
+        later[before->second] += fmt::format("; by estimate {} level {} has {} KiB",
+                                             calcsize ? "calcsize" : "client", level, value->second);
     }
+    for (const auto& [why, levels] : later) note(false, fmt::format("{}: {}{}.", name_of(dle), why, levels));
     return sizes;
   }
 

@@ -315,13 +315,14 @@ TEST(MakePlan, a_size_by_a_later_method_says_so) {
   const auto plan = make_plan({kTonight, {dle}, {}}, std::vector<Answer>{answer});
   EXPECT_EQ(plan.dumps.at(0).as.source, EstimateSource::calcsize);
   EXPECT_EQ(plan.dumps.at(0).degraded.value().source, EstimateSource::history);
-  EXPECT_THAT(plan.notes,
-              ElementsAre(PlanNote{false,
-                                   "wolke:/srv: level 0: estimate client: tar failed; expecting 7000 KiB by "
-                                   "estimate calcsize."},
-                          PlanNote{false,
-                                   "wolke:/srv: level 1: estimate calcsize: no such directory; expecting 300 "
-                                   "KiB as last time."}));
+  EXPECT_THAT(
+      plan.notes,
+      ElementsAre(
+          PlanNote{false,
+                   "wolke:/srv: estimate client: tar failed; by estimate calcsize level 0 has 7000 KiB."},
+          PlanNote{false,
+                   "wolke:/srv: level 1: estimate calcsize: no such directory; expecting 300 "
+                   "KiB as last time."}));
 }
 
 TEST(Sizes, the_server_goes_by_the_day_in_the_level) {
