@@ -96,11 +96,13 @@ Result<> replace_file(const fs::path& path, std::string_view text, mode_t mode,
 }
 
 Result<> append_locked(const fs::path& path, std::string_view text, mode_t mode) {
-  std::error_code ignored;
-  const bool fresh = !fs::exists(path, ignored);
-  auto fd = open_file(path, O_RDWR | O_CREAT | O_APPEND, mode);
+  // Mostly it is there: a run log gets thousands of lines.
+  auto fd = open_file(path, O_RDWR | O_APPEND);
+  if (!fd && fd.error().sys_errno() == ENOENT) {
+    fd = open_file(path, O_RDWR | O_CREAT | O_APPEND, mode);
+    if (fd) adopt_owner(fd->get(), path.parent_path());
+  }
   if (!fd) return std::unexpected(std::move(fd).error());
-  if (fresh) adopt_owner(fd->get(), path.parent_path());
   struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;

@@ -18,7 +18,7 @@ using base::ErrorKind;
 
 constexpr std::string_view kPrefix = "journal.";
 constexpr size_t kReadBytes = 256U << 10U;
-constexpr size_t kLinesAtOnce = 4096;
+constexpr off_t kTailBytes = 16 << 10;  // the last event of a run is short
 constexpr size_t kProblemsNamed = 20;
 
 // An open file description lock: it belongs to the descriptor, so that a reader in the same process neither
@@ -100,10 +100,10 @@ base::Result<bool> Reader::fill() {
   return got > 0;
 }
 
-base::Result<Contents> Reader::next() {
+base::Result<Contents> Reader::next(size_t most_lines) {
   Contents contents;
   size_t searched = taken_;
-  while (contents.events.size() + contents.problems.size() < kLinesAtOnce) {
+  while (contents.events.size() + contents.problems.size() < most_lines) {
     const size_t end = buffer_.find('\n', searched);
     if (end == std::string::npos) {
       const size_t kept = torn_bytes();
@@ -153,6 +153,23 @@ base::Result<Contents> read_all(const std::filesystem::path& path) {
         fmt::format("{}: the last line is incomplete ({} bytes): the run was interrupted while writing it",
                     path.native(), reader->torn_bytes()));
   return all;
+}
+
+base::Result<bool> ends_finished(const std::filesystem::path& path) {
+  auto fd = base::open_file(path, O_RDONLY);
+  if (!fd) return std::unexpected(std::move(fd.error()));
+  const off_t size = ::lseek(fd->get(), 0, SEEK_END);
+  if (size < 0) return base::fail_errno(fmt::format("measure {}", path.native()));
+  std::string tail(static_cast<size_t>(std::min<off_t>(size, kTailBytes)), '\0');
+  const ssize_t got = ::pread(fd->get(), tail.data(), tail.size(), size - static_cast<off_t>(tail.size()));
+  if (got < 0) return base::fail_errno(fmt::format("read {}", path.native()));
+  tail.resize(static_cast<size_t>(got));
+  if (!tail.ends_with('\n')) return false;
+  tail.pop_back();
+  const size_t before = tail.rfind('\n');
+  if (before == std::string::npos) return false;
+  const auto event = parse(std::string_view(tail).substr(before + 1));
+  return event && std::holds_alternative<RunFinished>(event->body);
 }
 
 base::Result<bool> is_being_written(const std::filesystem::path& path) {

@@ -56,14 +56,16 @@ struct Contents {
   std::vector<std::string> problems;  // lines that could not be read, a sentence each naming file and line
 };
 
+inline constexpr size_t kLinesAtOnce = 4096;
+
 // Reads a journal from its start and, asked again, what was appended since.
 class Reader {
  public:
   static base::Result<Reader> open(const std::filesystem::path& path);
 
-  // The next lines, at most some thousands; nothing in it: no further whole line is there (yet). An error is
+  // The next lines, at most so many; nothing in it: no further whole line is there (yet). An error is
   // the file's: it cannot be read, or is no journal.
-  base::Result<Contents> next();
+  base::Result<Contents> next(size_t most_lines = kLinesAtOnce);
   // Bytes of a last line without its newline: after the end of the run, the torn trace of a crash.
   size_t torn_bytes() const { return buffer_.size() - taken_; }
 
@@ -80,6 +82,10 @@ class Reader {
 
 // The whole journal. A torn last line is one of the problems.
 base::Result<Contents> read_all(const std::filesystem::path& path);
+
+// Whether its last line says that the run has finished: for those who want to know nothing else of a run, and
+// no whole journal read for it. False also when the last line is torn or of another kind.
+base::Result<bool> ends_finished(const std::filesystem::path& path);
 
 // Whether its writer lives (holds the lock).
 base::Result<bool> is_being_written(const std::filesystem::path& path);

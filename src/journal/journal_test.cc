@@ -287,6 +287,26 @@ TEST_F(Journal, the_lock_tells_whether_the_writer_lives) {
   EXPECT_FALSE(is_being_written(dir_ / "journal.none"));
 }
 
+TEST_F(Journal, its_end_says_whether_the_run_finished) {
+  const auto out = writer();
+  const auto finished = [&] {
+    const auto said = ends_finished(out->path());
+    EXPECT_TRUE(said) << said.error().what();
+    return said && *said;
+  };
+  EXPECT_FALSE(finished()) << "nothing is in it";
+  ASSERT_TRUE(out->append(one_of_each()[0]));
+  EXPECT_FALSE(finished());
+  // Longer than what is looked at.
+  ASSERT_TRUE(out->append(Note{"driver", Severity::info, std::string(40000, 'x')}));
+  EXPECT_FALSE(finished());
+  ASSERT_TRUE(out->append(RunFinished{0, 1}));
+  EXPECT_TRUE(finished());
+  add_text("{");
+  EXPECT_FALSE(finished()) << "torn";
+  EXPECT_FALSE(ends_finished(dir_ / "none"));
+}
+
 TEST_F(Journal, a_torn_last_line_is_told_and_the_rest_is_good) {
   {
     const auto out = writer();

@@ -33,6 +33,13 @@ base::Result<std::string> read_image(recover::Volumes& volumes, const catalog::I
   return data;
 }
 
+std::string from_where(const catalog::Image& image) {
+  std::string text = image.text() + image.holding_file.native();
+  for (const auto& part : image.parts)
+    if (part.ok) text += fmt::format(" {} {} {}", part.label, part.write_timestamp, part.fileno);
+  return text;
+}
+
 }  // namespace
 
 void Checks::fault(std::string text) { faults_.push_back(fmt::format("night {}: {}", night_, text)); }
@@ -124,13 +131,38 @@ void Checks::cycle(const std::vector<config::DiskListEntry>& listed) {
   }
 }
 
-void Checks::restore_all(const config::ServerConfig& config,
-                         const std::vector<config::DiskListEntry>& listed) {
+void Checks::restore_all(const config::ServerConfig& config, const std::vector<config::DiskListEntry>& listed,
+                         bool whole) {
+  if (whole) restored_.clear();
   auto catalog = catalog::load(catalog::Sources::of(config));
   if (!catalog) return fault("the catalog cannot be loaded: " + catalog.error().what());
   recover::Volumes volumes(config);
   for (const auto& entry : listed)
     if (good_.contains({entry.host, entry.disk})) restore(volumes, *catalog, {entry.host, entry.disk});
+}
+
+// What is known already stays only as far as the chain is the same image by image, each at the same place.
+bool Checks::read_chain(recover::Volumes& volumes, const std::vector<catalog::Image>& chain, const Dle& dle) {
+  auto& known = restored_[dle];
+  for (size_t i = 0; i < chain.size(); ++i) {
+    const std::string from = from_where(chain[i]);
+    if (i < known.size() && known[i].from == from) continue;
+    known.resize(i);
+    ++images_read_;
+    auto data = read_image(volumes, chain[i]);
+    sim::SimFiles files = i > 0 ? known.back().files : sim::SimFiles();
+    if (!data) {
+      fault(fmt::format("{} cannot be read: {}", chain[i].text(), data.error().what()));
+      return false;
+    }
+    if (!sim::SimDisk::restore(*data, files)) {
+      fault(chain[i].text() + " is called good and is damaged");
+      return false;
+    }
+    known.push_back({from, std::move(files)});
+  }
+  known.resize(chain.size());
+  return true;
 }
 
 void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog, const Dle& dle) {
@@ -144,12 +176,7 @@ void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog,
       return;
     return fault(fmt::format("{} cannot be had back: {}", text_of(dle), chain.error().what()));
   }
-  sim::SimFiles files;
-  for (const auto& image : *chain) {
-    auto data = read_image(volumes, image);
-    if (!data) return fault(fmt::format("{} cannot be read: {}", image.text(), data.error().what()));
-    if (!sim::SimDisk::restore(*data, files)) return fault(image.text() + " is called good and is damaged");
-  }
+  if (!read_chain(volumes, *chain, dle)) return;
   const auto& newest = chain->back();
   if (newest.timestamp != good.timestamp)
     return fault(fmt::format("{}: the newest good dump is of {}, the catalog has {}", text_of(dle),
@@ -158,7 +185,7 @@ void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog,
   const auto& sent = sent_[dle];
   const auto expected = sent.find({newest.timestamp, newest.level});
   if (expected == sent.end()) return fault(newest.text() + " was never sent by its machine");
-  if (files != expected->second) {
+  if (restored_[dle].back().files != expected->second) {
     std::string what;
     for (const auto& image : *chain) what += (what.empty() ? "" : ", ") + image.text();
     fault(fmt::format("{}: what comes back is not what was dumped (from {})", text_of(dle), what));

@@ -31,6 +31,7 @@ class Checks {
   void fault(std::string text);
   const std::vector<std::string>& faults() const { return faults_; }
   uint64_t restores() const { return restores_; }
+  uint64_t images_read() const { return images_read_; }
   void night_begins(int64_t night) { night_ = night; }
 
   // A machine made an archive for the run of that time: this is what it gives back.
@@ -46,11 +47,14 @@ class Checks {
   // In a calm site no disk goes without a full for longer than its cycle, as long as the volumes of each run
   // were enough.
   void cycle(const std::vector<config::DiskListEntry>& listed);
-  // Every disk can be had back as its newest good dump has it.
-  void restore_all(const config::ServerConfig& config, const std::vector<config::DiskListEntry>& listed);
+  // Every disk can be had back as its newest good dump has it. `whole`: by whole chains from the media;
+  // else what was read before at the same place is taken as it was then, and only what is new is read.
+  void restore_all(const config::ServerConfig& config, const std::vector<config::DiskListEntry>& listed,
+                   bool whole);
 
  private:
   void restore(recover::Volumes& volumes, const catalog::Catalog& catalog, const Dle& dle);
+  bool read_chain(recover::Volumes& volumes, const std::vector<catalog::Image>& chain, const Dle& dle);
   void wrote(const std::string& label);
 
   const Scenario& scenario_;
@@ -72,7 +76,14 @@ class Checks {
   std::vector<Written> written_;   // in the order they were written over
   bool short_of_volumes_ = false;  // in some night until now
   std::set<std::string> left_;     // on holding disk, by some run's word
+  // A disk's chain as it was last read, image by image.
+  struct Restored {
+    std::string from;  // the image, and the place it was read from
+    sim::SimFiles files;
+  };
+  std::map<Dle, std::vector<Restored>> restored_;
   uint64_t restores_ = 0;
+  uint64_t images_read_ = 0;
 };
 
 }  // namespace headrace::simulation

@@ -1,5 +1,6 @@
 // Plays simulated sites and checks every night of them.
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <fstream>
@@ -137,4 +138,8 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace headrace::simulation
 
-int main(int argc, char** argv) { return headrace::simulation::run(argc, argv); }
+int main(int argc, char** argv) {
+  // What is played must not depend on where the machine stands.
+  if (::setenv("TZ", "UTC0", 1) != 0) return 1;
+  return headrace::simulation::run(argc, argv);
+}

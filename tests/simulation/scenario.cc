@@ -51,6 +51,7 @@ Result<Scenario> load_scenario(const std::filesystem::path& file) {
     std::string about;
     members.take("about", about);
     members.take("nights", out.nights);
+    members.take("whole_restores_every", out.whole_restores_every);
     members.take("hosts", out.hosts);
     members.take("disks", out.disks);
     members.take("files", out.files);

@@ -14,6 +14,9 @@ namespace headrace::simulation {
 struct Scenario {
   std::string name = "drawn";
   int64_t nights = 5;
+  // Every so many nights, and at the end, each disk is restored from its full on; in the others what was read
+  // before at the same place is not read again. Greater than 0.
+  int64_t whole_restores_every = 1;
   size_t hosts = 2;
   size_t disks = 2;   // of each host
   size_t files = 10;  // of a disk, on average, in the first night
@@ -52,13 +55,13 @@ Scenario draw_scenario(uint64_t seed);
 // A deliberate bug, or the damage that one would do, to prove that the checks see it.
 enum class Sabotage {
   none,
-  lying_client,     // sends half of a dump, and the checksum of the half
-  early_reuse,      // volumes are written over before tapecycle others were
-  lost_part,        // a file of a volume is removed
-  stray_holding,    // something stays on holding disk
-  more_dumps,       // than inparallel and maxdumps allow
-  forgotten_disk,   // one of the disklist is not dumped
-  late_fulls,        // the cycle is longer than asked for
+  lying_client,    // sends half of a dump, and the checksum of the half
+  early_reuse,     // volumes are written over before tapecycle others were
+  lost_part,       // a file of a volume is removed
+  stray_holding,   // something stays on holding disk
+  more_dumps,      // than inparallel and maxdumps allow
+  forgotten_disk,  // one of the disklist is not dumped
+  late_fulls,      // the cycle is longer than asked for
 };
 base::Result<Sabotage> sabotage_named(const std::string& name);
 

@@ -120,6 +120,7 @@ config::ServerConfig Site::load() const {
 
 void Site::play() {
   for (int64_t night = 0; night < scenario_.nights && faults().empty(); ++night) one_night(night);
+  if (faults().empty() && scenario_.whole_restores_every > 1) checks_.restore_all(config_, disks_, true);
 }
 
 void Site::one_night(int64_t night) {
@@ -137,7 +138,7 @@ void Site::one_night(int64_t night) {
   }
   const auto outcome = run(night);
   sabotage(night);
-  look_at(outcome);
+  look_at(night, outcome);
   wall_ += 86400;
 }
 
@@ -228,23 +229,24 @@ Site::NightOutcome Site::run(int64_t night) {
   return out;
 }
 
-void Site::look_at(const NightOutcome& outcome) {
+void Site::look_at(int64_t night, const NightOutcome& outcome) {
   if (outcome.timestamp.empty()) return;
   auto contents = journal::read_all(journal::path_of(root_ / "log", outcome.timestamp));
   if (!contents) return checks_.fault("no journal: " + contents.error().what());
   for (const auto& event : contents->events) {
     if (!belongs_to_trace(event.body)) continue;
     std::string line = journal::encode(event);
-    // The site's directory has another name each time.
-    for (size_t at = line.find(root_.native()); at != std::string::npos; at = line.find(root_.native()))
-      line.erase(at, root_.native().size());
+    // The site's directory and this process have other names each time.
+    for (const std::string& own : {root_.native(), fmt::format("(process {})", ::getpid())})
+      for (size_t at = line.find(own); at != std::string::npos; at = line.find(own))
+        line.erase(at, own.size());
     for (const char c : line) trace_ = (trace_ ^ static_cast<unsigned char>(c)) * 1099511628211U;
   }
   const auto state = journal::reduce(contents->events);
   checks_.outcomes(state, disks_, outcome.ended);
   if (outcome.ended) checks_.holding();
   if (scenario_.is_calm() && outcome.ended) checks_.cycle(disks_);
-  checks_.restore_all(config_, disks_);
+  checks_.restore_all(config_, disks_, (night + 1) % scenario_.whole_restores_every == 0);
 }
 
 void Site::sabotage(int64_t night) {

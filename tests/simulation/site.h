@@ -55,7 +55,7 @@ class Site {
   void add_machines(sim::SimLoop& loop, sim::SimNetwork& network,
                     std::vector<std::unique_ptr<sim::SimMachine>>& machines, const std::string& timestamp,
                     uint64_t seed);
-  void look_at(const NightOutcome& outcome);
+  void look_at(int64_t night, const NightOutcome& outcome);
   void sabotage(int64_t night);
 
   const Scenario scenario_;

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "loop/stream.h"
 
@@ -18,8 +17,8 @@ class CopyingTransport : public loop::Duplex {
   explicit CopyingTransport(std::unique_ptr<loop::Duplex> inner) : inner_(std::move(inner)) {}
 
   loop::IoResult read(base::MutableBytes into) override {
-    const auto result = inner_->read(base::MutableBytes(in_).first(std::min(into.size(), in_.size())));
-    if (result.bytes > 0) std::memcpy(into.data(), in_.data(), result.bytes);
+    const auto result = inner_->read(base::MutableBytes(in_.get(), std::min(into.size(), kInBytes)));
+    if (result.bytes > 0) std::memcpy(into.data(), in_.get(), result.bytes);
     return result;
   }
   void await_readable(loop::Ready ready) override { inner_->await_readable(std::move(ready)); }
@@ -27,11 +26,11 @@ class CopyingTransport : public loop::Duplex {
   loop::IoResult write(std::span<const iovec> pieces) override {
     size_t size = 0;
     for (const iovec& piece : pieces) {
-      const size_t some = std::min(piece.iov_len, out_.size() - size);
-      std::memcpy(out_.data() + size, piece.iov_base, some);
+      const size_t some = std::min(piece.iov_len, kOutBytes - size);
+      std::memcpy(out_.get() + size, piece.iov_base, some);
       size += some;
     }
-    const iovec all{out_.data(), size};
+    const iovec all{out_.get(), size};
     return inner_->write({&all, 1});
   }
   void await_writable(loop::Ready ready) override { inner_->await_writable(std::move(ready)); }
@@ -42,9 +41,12 @@ class CopyingTransport : public loop::Duplex {
   base::Error error() const override { return inner_->error(); }
 
  private:
+  static constexpr size_t kInBytes = 65536;
+  static constexpr size_t kOutBytes = 300000;
   std::unique_ptr<loop::Duplex> inner_;
-  std::vector<std::byte> in_ = std::vector<std::byte>(65536);
-  std::vector<std::byte> out_ = std::vector<std::byte>(300000);
+  // Not cleared: a simulated night makes thousands of connections.
+  std::unique_ptr<std::byte[]> in_ = std::make_unique_for_overwrite<std::byte[]>(kInBytes);
+  std::unique_ptr<std::byte[]> out_ = std::make_unique_for_overwrite<std::byte[]>(kOutBytes);
 };
 
 }  // namespace headrace::auth

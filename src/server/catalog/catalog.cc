@@ -38,6 +38,14 @@ bool better(const Image& a, const Image& b) {
   return rank(a) < rank(b);
 }
 
+// Those of a disk, of a list that is sorted by host and disk: a site has a hundred thousand of all disks.
+template <class Entry>
+auto of_disk(const std::vector<Entry>& sorted, std::string_view host, std::string_view disk) {
+  return std::ranges::equal_range(sorted, std::pair(host, disk), {}, [](const Entry& entry) {
+    return std::pair<std::string_view, std::string_view>(entry.host, entry.disk);
+  });
+}
+
 std::string what_is_wrong(const Dump& dump) {
   if (dump.best == nullptr) return "no copy of it is left on any volume or holding disk";
   return fmt::format("its copy is {} ({})", name_of(dump.best->status), dump.best->reason);
@@ -65,9 +73,7 @@ std::string Image::text() const { return fmt::format("{}:{} of {} level {}", hos
 
 std::vector<const Image*> Catalog::images_of(std::string_view host, std::string_view disk) const {
   std::vector<const Image*> found;
-  for (const Image& image : images_) {
-    if (image.host == host && image.disk == disk) found.push_back(&image);
-  }
+  for (const Image& image : of_disk(images_, host, disk)) found.push_back(&image);
   return found;
 }
 
@@ -88,8 +94,7 @@ Result<std::vector<Image>> Catalog::chain(std::string_view host, std::string_vie
     // "Complete on volume" was only ever said of a dump that succeeded.
     if (image->status == ImageStatus::ok || image->status == ImageStatus::missing_part) dump->recorded = true;
   }
-  for (const DumpFact& fact : facts_) {
-    if (fact.host != host || fact.disk != disk) continue;
+  for (const DumpFact& fact : of_disk(facts_, host, disk)) {
     if (Dump* dump = dump_of(fact.timestamp, fact.level)) dump->recorded = true;
   }
 

@@ -108,7 +108,7 @@ class Catalog {
   std::unexpected<base::Error> none_known(std::string_view host, std::string_view disk,
                                           std::string_view at) const;
   std::vector<Image> images_;
-  std::vector<DumpFact> facts_;
+  std::vector<DumpFact> facts_;  // by host, disk
   std::vector<FailedDump> failed_;
   std::vector<std::string> warnings_;
 };

@@ -272,6 +272,38 @@ TEST_F(CatalogTest, HoldingDiskFaultsAreSaid) {
   EXPECT_FALSE(catalog.chain(kHost, kDisk, "")) << "the log says that a level 1 was made";
 }
 
+// Nobody trims the logs, and a year of them is too much to read for one question.
+TEST_F(CatalogTest, LogsFromLongBeforeAllThatIsLeftAreNotRead) {
+  write_tapelist("20260601220000 V2 reuse\n");
+  const auto dump = [this](const std::string& stamp, int level, const std::string& label) {
+    write_log(stamp, "SUCCESS dumper h /d " + stamp + " " + std::to_string(level) +
+                         " 1:10 1:10 [sec 1 kb 10 kps 10 orig-kb 10]\n" + "START taper datestamp " + stamp +
+                         " label " + label + " tape 1\nPART taper " + label + " 1 h /d " + stamp + " 1/1 " +
+                         std::to_string(level) + " [sec 1 bytes 10 kps 10]\nDONE taper h /d " + stamp +
+                         " 1 " + std::to_string(level) + " [sec 1 bytes 10 kps 10]\n");
+  };
+  write_log("20260301220000", "PART taper nonsense\n");
+  write_log("20260520220000", "PART taper nonsense\n");
+  dump("20260525220000", 0, "V1");  // written over since
+  dump("20260601220000", 1, "V2");
+  const Catalog catalog = loaded();
+  ASSERT_EQ(catalog.warnings().size(), 1U);
+  EXPECT_NE(catalog.warnings()[0].find("20260520220000"), std::string::npos);
+  const auto chain = catalog.chain("h", "/d", "");
+  ASSERT_FALSE(chain);
+  EXPECT_NE(chain.error().what().find("needs the dump of 20260525220000 level 0 before it"),
+            std::string::npos)
+      << chain.error().what();
+}
+
+// A volume that is kept for good keeps the logs of its time, and all since.
+TEST_F(CatalogTest, AnOldVolumeKeepsTheLogsSince) {
+  write_tapelist("20260601220000 V2 reuse\n20250101220000 V0 no-reuse\n");
+  write_log("20250101220000", "PART taper nonsense\n");
+  write_log("20260301220000", "PART taper nonsense\n");
+  EXPECT_EQ(loaded().warnings().size(), 2U);
+}
+
 TEST_F(CatalogTest, BadTapelistIsAnErrorBadLogAWarning) {
   use_t1();
   write_log("20261123005515", "PART taper nonsense\n");

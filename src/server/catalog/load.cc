@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <map>
+#include <ranges>
 #include <tuple>
 #include <utility>
 
+#include "base/clock.h"
 #include "compat/run_log.h"
 #include "compat/tapelist.h"
 #include "config/server_config.h"
@@ -33,69 +35,106 @@ class Loader {
     if (!tapelist) return std::unexpected(std::move(tapelist.error()));
     const auto logs = compat::list_run_logs(sources.logdir);
     if (!logs) return std::unexpected(logs.error());
-    for (const compat::RunLogFile& file : *logs) {
-      const auto log = compat::load_run_log(file.path);
-      if (!log) {
-        catalog_.warnings_.push_back(log.error().what());
-        continue;
-      }
-      read_log(*log, file.timestamp, *tapelist, sources.config_name);
+    std::vector<Image> held;
+    std::vector<std::string> troubles;
+    for (const auto& directory : sources.holding_directories) list_held_images(directory, held, troubles);
+    for (const compat::TapelistEntry& entry : tapelist->entries())
+      if (entry.used()) there_since(entry.timestamp);
+    for (const Image& image : held) there_since(image.timestamp);
+    std::vector<Catalog> read;  // newest first
+    for (const compat::RunLogFile& file : *logs | std::views::reverse) {
+      if (says_nothing_any_more(file.timestamp, logs->back().timestamp)) break;
+      read.push_back(read_log(file, *tapelist, sources.config_name));
+      for (const Image& image : read.back().images_) there_since(image.timestamp);
     }
-    for (const auto& directory : sources.holding_directories) {
-      list_held_images(directory, catalog_.images_, catalog_.warnings_);
-    }
+    // In order of their logs, so that a later attempt stands behind an earlier one.
+    for (Catalog& log : read | std::views::reverse) append(std::move(log));
+    std::ranges::move(held, std::back_inserter(catalog_.images_));
+    std::ranges::move(troubles, std::back_inserter(catalog_.warnings_));
     keep_best_of_each_copy();
+    std::ranges::stable_sort(catalog_.facts_, {},
+                             [](const DumpFact& fact) { return std::tie(fact.host, fact.disk); });
     return std::move(catalog_);
   }
 
  private:
-  // Images in order of their logs, so that a later attempt stands behind an earlier one.
-  void read_log(const compat::ParsedLog& log, const std::string& timestamp, const compat::Tapelist& tapelist,
-                std::string_view config_name) {
-    catalog_.warnings_.insert(catalog_.warnings_.end(), log.complaints.begin(), log.complaints.end());
-    Attempts attempts(tapelist, config_name);
-    for (const compat::NumberedLine& numbered : log.lines) {
-      std::visit([&](const auto& line) { read_line(line, timestamp, attempts); }, numbered.line);
+  // Of what one log is read into.
+  struct Into {
+    Catalog& catalog;
+    Attempts& attempts;
+    const std::string& timestamp;  // the run's
+  };
+
+  // What one log says; a catalog of nothing else.
+  static Catalog read_log(const compat::RunLogFile& file, const compat::Tapelist& tapelist,
+                          std::string_view config_name) {
+    Catalog out;
+    auto log = compat::load_run_log(file.path);
+    if (!log) {
+      out.warnings_.push_back(log.error().what());
+      return out;
     }
-    auto images = attempts.take();
-    std::ranges::move(images, std::back_inserter(catalog_.images_));
+    out.warnings_ = std::move(log->complaints);
+    Attempts attempts(tapelist, config_name);
+    const Into into{out, attempts, file.timestamp};
+    for (const compat::NumberedLine& numbered : log->lines) {
+      std::visit([&](const auto& line) { read_line(line, into); }, numbered.line);
+    }
+    out.images_ = attempts.take();
+    return out;
   }
 
-  static void read_line(const compat::TapeStartLine& line, const std::string&, Attempts& attempts) {
-    attempts.add(line);
+  static void read_line(const compat::TapeStartLine& line, const Into& into) { into.attempts.add(line); }
+  static void read_line(const compat::PartLine& line, const Into& into) { into.attempts.add(line); }
+  static void read_line(const compat::TapedLine& line, const Into& into) { into.attempts.add(line); }
+  static void read_line(const compat::TaperFailLine& line, const Into& into) {
+    into.attempts.add(line);
+    into.catalog.failed_.push_back({.host = line.host,
+                                    .disk = line.disk,
+                                    .timestamp = line.timestamp,
+                                    .level = line.level,
+                                    .program = "taper",
+                                    .reason = line.reason});
   }
-  static void read_line(const compat::PartLine& line, const std::string&, Attempts& attempts) {
-    attempts.add(line);
-  }
-  static void read_line(const compat::TapedLine& line, const std::string&, Attempts& attempts) {
-    attempts.add(line);
-  }
-  void read_line(const compat::TaperFailLine& line, const std::string&, Attempts& attempts) {
-    attempts.add(line);
-    catalog_.failed_.push_back({.host = line.host,
-                                .disk = line.disk,
-                                .timestamp = line.timestamp,
-                                .level = line.level,
-                                .program = "taper",
-                                .reason = line.reason});
-  }
-  void read_line(const compat::DumpedLine& line, const std::string& timestamp, Attempts&) {
+  static void read_line(const compat::DumpedLine& line, const Into& into) {
     // A STRANGE line has no timestamp; dumps of a run have the run's.
-    catalog_.facts_.push_back({.host = line.host,
-                               .disk = line.disk,
-                               .timestamp = line.timestamp.empty() ? timestamp : line.timestamp,
-                               .level = line.level});
+    into.catalog.facts_.push_back({.host = line.host,
+                                   .disk = line.disk,
+                                   .timestamp = line.timestamp.empty() ? into.timestamp : line.timestamp,
+                                   .level = line.level});
   }
-  void read_line(const compat::FailLine& line, const std::string&, Attempts&) {
-    catalog_.failed_.push_back({.host = line.host,
-                                .disk = line.disk,
-                                .timestamp = line.timestamp,
-                                .level = line.level,
-                                .program = line.program,
-                                .reason = line.reason});
+  static void read_line(const compat::FailLine& line, const Into& into) {
+    into.catalog.failed_.push_back({.host = line.host,
+                                    .disk = line.disk,
+                                    .timestamp = line.timestamp,
+                                    .level = line.level,
+                                    .program = line.program,
+                                    .reason = line.reason});
   }
   template <class Other>
-  static void read_line(const Other&, const std::string&, Attempts&) {}
+  static void read_line(const Other&, const Into&) {}
+
+  void append(Catalog log) {
+    std::ranges::move(log.images_, std::back_inserter(catalog_.images_));
+    std::ranges::move(log.facts_, std::back_inserter(catalog_.facts_));
+    std::ranges::move(log.failed_, std::back_inserter(catalog_.failed_));
+    std::ranges::move(log.warnings_, std::back_inserter(catalog_.warnings_));
+  }
+
+  void there_since(const std::string& timestamp) {
+    if (oldest_.empty() || timestamp < oldest_) oldest_ = timestamp;
+  }
+
+  // A log from long before the oldest volume and image that there are: no part of its run is left, and no
+  // chain of what is left reaches so far. Logs of as long a time as there are images of count before that, so
+  // that a chain whose base was written over can name it.
+  bool says_nothing_any_more(const std::string& timestamp, const std::string& newest) const {
+    if (oldest_.empty() || timestamp >= oldest_) return false;
+    const int64_t moment = base::unix_of_timestamp(timestamp);
+    const int64_t oldest = base::unix_of_timestamp(oldest_);
+    if (moment == 0 || oldest == 0) return false;
+    return moment < oldest - std::max(base::unix_of_timestamp(newest) - oldest, kLeastSpanSeconds);
+  }
 
   // One image for each copy: of several attempts at it the last that went well, or else the last.
   void keep_best_of_each_copy() {
@@ -119,7 +158,10 @@ class Loader {
     catalog_.images_ = std::move(kept);
   }
 
+  static constexpr int64_t kLeastSpanSeconds = int64_t{30} * 86400;
+
   Catalog catalog_;
+  std::string oldest_;  // of the volumes and images that there are; empty: none yet
 };
 
 Result<Catalog> load(const Sources& sources) { return Loader().run(sources); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/quote.h"
@@ -36,37 +37,72 @@ std::string what_was_lost(const journal::RunState& state) {
   return fmt::format("not dumped: {}", lost);
 }
 
+// What a run says at its beginning, and no more read than that: of itself, and of what it found left.
+struct Beginning {
+  std::optional<journal::RunStarted> run = {};
+  std::set<std::string> told = {};  // of these dead runs
+};
+
+Beginning beginning_of(const std::filesystem::path& path) {
+  constexpr size_t kFewLines = 16;
+  Beginning out;
+  auto reader = journal::Reader::open(path);
+  while (reader) {
+    const auto some = reader->next(kFewLines);
+    if (!some || (some->events.empty() && some->problems.empty())) break;
+    for (const auto& event : some->events) {
+      if (const auto* run = std::get_if<journal::RunStarted>(&event.body)) {
+        out.run = *run;
+      } else if (const auto* left = std::get_if<journal::LeftoverFound>(&event.body)) {
+        if (left->host.empty()) out.told.insert(left->timestamp);
+      } else if (!std::holds_alternative<journal::Note>(event.body)) {
+        return out;
+      }
+    }
+  }
+  return out;
+}
+
+void tell_of(const journal::RunState& state, const std::string& timestamp, Leftovers& leftovers) {
+  leftovers.found.push_back({fmt::format("the run of {} (process {}) did not finish; {}", timestamp,
+                                         state.run.pid, what_was_lost(state)),
+                             {},
+                             {},
+                             timestamp});
+  for (const auto& dump : state.dumps) {
+    if (dump.attempts.empty() || !was_lost(dump)) continue;
+    leftovers.found.push_back(
+        {"its run was interrupted", dump.image.host, dump.image.disk, timestamp, dump.image.level});
+  }
+}
+
 // Runs that began and never ended, with nobody writing their journal: timestamp and process.
 std::map<std::string, pid_t> dead_runs(const config::ServerConfig& config, Leftovers& leftovers) {
   std::map<std::string, pid_t> dead;
-  const auto stamps = journal::list(config.globals.logdir);
+  auto stamps = journal::list(config.globals.logdir);
   if (!stamps) return dead;
-  std::vector<journal::LeftoverFound> to_tell;
+  if (stamps->size() > kJournalsLookedAt) stamps->erase(stamps->begin(), stamps->end() - kJournalsLookedAt);
+  std::vector<std::string> unfinished;
   std::set<std::string> told;  // by runs that came later
-  const size_t first = stamps->size() > kJournalsLookedAt ? stamps->size() - kJournalsLookedAt : 0;
-  for (size_t i = first; i < stamps->size(); ++i) {
-    const auto path = journal::path_of(config.globals.logdir, (*stamps)[i]);
+  for (const auto& stamp : *stamps) {
+    const auto path = journal::path_of(config.globals.logdir, stamp);
+    told.merge(beginning_of(path).told);
+    if (const auto ended = journal::ends_finished(path); !ended || !*ended) unfinished.push_back(stamp);
+  }
+  for (const auto& stamp : unfinished) {
+    const auto path = journal::path_of(config.globals.logdir, stamp);
+    if (const auto alive = journal::is_being_written(path); !alive || *alive) continue;
+    if (told.contains(stamp)) {
+      if (const auto begun = beginning_of(path).run) dead[stamp] = static_cast<pid_t>(begun->pid);
+      continue;
+    }
     const auto contents = journal::read_all(path);
     if (!contents) continue;
     const auto state = journal::reduce(contents->events);
-    for (const auto& it : state.leftovers)
-      if (it.host.empty()) told.insert(it.timestamp);
     if (!state.started || state.finished) continue;
-    if (const auto alive = journal::is_being_written(path); !alive || *alive) continue;
-    dead[(*stamps)[i]] = static_cast<pid_t>(state.run.pid);
-    to_tell.push_back({fmt::format("the run of {} (process {}) did not finish; {}", (*stamps)[i],
-                                   state.run.pid, what_was_lost(state)),
-                       {},
-                       {},
-                       (*stamps)[i]});
-    for (const auto& dump : state.dumps) {
-      if (dump.attempts.empty() || !was_lost(dump)) continue;
-      to_tell.push_back(
-          {"its run was interrupted", dump.image.host, dump.image.disk, (*stamps)[i], dump.image.level});
-    }
+    dead[stamp] = static_cast<pid_t>(state.run.pid);
+    tell_of(state, stamp, leftovers);
   }
-  for (auto& it : to_tell)
-    if (!told.contains(it.timestamp)) leftovers.found.push_back(std::move(it));
   return dead;
 }
 

@@ -16,6 +16,7 @@
 #include "compat/tapelist.h"
 #include "config/load.h"
 #include "server/recover/filters.h"
+#include "server/recover/volumes.h"
 #include "wire/dump_header.h"
 
 namespace headrace::recover {
@@ -469,6 +470,29 @@ TEST_F(RestoreTest, VolumeThatIsNotThere) {
   ASSERT_FALSE(result);
   EXPECT_TRUE(result.error().what().starts_with("volume VTAPE-001 is in no slot of any changer"))
       << result.error().what();
+}
+
+// What was seen in the slots is remembered; volumes are moved while a restore goes on.
+TEST_F(RestoreTest, AVolumeThatWasPutIntoAnotherSlotIsFoundAgain) {
+  Volumes volumes(config);
+  const VolumeWanted wanted{"VTAPE-001", "20261123013159", "lab"};
+  const auto first = volumes.load(wanted);
+  ASSERT_TRUE(first) << first.error().what();
+  EXPECT_EQ((*first)->slot(), "1");
+  volumes.unload();
+  fs::rename(root / "vtapes/slot3", root / "shelf");
+  fs::rename(root / "vtapes/slot1", root / "vtapes/slot3");
+  fs::rename(root / "shelf", root / "vtapes/slot1");
+  const auto moved = volumes.load(wanted);
+  ASSERT_TRUE(moved) << moved.error().what();
+  EXPECT_EQ((*moved)->slot(), "3");
+  volumes.unload();
+  fs::rename(root / "vtapes/slot3", root / "shelf");
+  EXPECT_FALSE(volumes.load(wanted));
+  EXPECT_FALSE(volumes.require({wanted}));
+  fs::rename(root / "shelf", root / "vtapes/slot2");
+  EXPECT_TRUE(volumes.require({wanted}));
+  EXPECT_TRUE(volumes.load(wanted));
 }
 
 TEST_F(RestoreTest, VolumesAreLookedForBeforeAnythingIsWritten) {

@@ -53,7 +53,16 @@ Result<volume::Changer*> Volumes::changer_of(const std::string& storage) {
   return changer.get();
 }
 
-Result<Volumes::Place> Volumes::find(const VolumeWanted& wanted) {
+Result<std::vector<volume::Slot>*> Volumes::slots_of(const std::string& storage, bool afresh) {
+  if (const auto known = slots_.find(storage); known != slots_.end() && !afresh) return &known->second;
+  auto changer = changer_of(storage);
+  if (!changer) return std::unexpected(std::move(changer.error()));
+  auto slots = (*changer)->inventory();
+  if (!slots) return std::unexpected(std::move(slots.error()));
+  return &(slots_[storage] = *std::move(slots));
+}
+
+Result<Volumes::Place> Volumes::find(const VolumeWanted& wanted, bool afresh) {
   // The storage it was written to first; but volumes move between changers.
   std::vector<std::string> order;
   if (config_.storage_named(wanted.storage) != nullptr) order.push_back(wanted.storage);
@@ -63,13 +72,11 @@ Result<Volumes::Place> Volumes::find(const VolumeWanted& wanted) {
   std::set<std::string> looked;
   for (const std::string& name : order) {
     if (config_.storage_named(name) == nullptr || !looked.insert(name).second) continue;
-    auto changer = changer_of(name);
-    auto slots = changer ? (*changer)->inventory()
-                         : Result<std::vector<volume::Slot>>(std::unexpected(changer.error()));
+    const auto slots = slots_of(name, afresh);
     if (!slots) {
       troubles += fmt::format("; storage {}: {}", name, slots.error().what());
-    } else if (auto slot = volume::slot_of_label(*slots, wanted.label)) {
-      return Place{.changer = *changer, .slot = *std::move(slot)};
+    } else if (auto slot = volume::slot_of_label(**slots, wanted.label)) {
+      return Place{.changer = changers_.at(name).get(), .slot = *std::move(slot)};
     }
   }
   return base::fail(
@@ -84,7 +91,7 @@ Result<> Volumes::require(const std::vector<VolumeWanted>& wanted) {
   std::string missing;
   for (const VolumeWanted& one : wanted) {
     if (!asked.insert(one.label).second) continue;
-    if (auto place = find(one); !place) missing += (missing.empty() ? "" : "; ") + place.error().what();
+    if (auto place = find(one, true); !place) missing += (missing.empty() ? "" : "; ") + place.error().what();
   }
   return missing.empty() ? Result<>() : base::fail(ErrorKind::refused, std::move(missing));
 }
@@ -94,7 +101,11 @@ Result<volume::Volume*> Volumes::load(const VolumeWanted& wanted) {
     return loaded_.get();
   }
   unload();
-  auto place = find(wanted);
+  // Looking through all slots takes time, minutes in a library: what was seen last mostly still is so.
+  if (auto place = find(wanted, false)) {
+    if (auto loaded = load_from(*place->changer, place->slot, wanted)) return loaded;
+  }
+  auto place = find(wanted, true);
   if (!place) return std::unexpected(std::move(place.error()));
   return load_from(*place->changer, place->slot, wanted);
 }

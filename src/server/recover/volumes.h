@@ -42,12 +42,15 @@ class Volumes {
     volume::Changer* changer = nullptr;
     std::string slot;
   };
-  base::Result<Place> find(const VolumeWanted& wanted);
+  // `afresh`: what was seen in the slots before does not count.
+  base::Result<Place> find(const VolumeWanted& wanted, bool afresh);
+  base::Result<std::vector<volume::Slot>*> slots_of(const std::string& storage, bool afresh);
   base::Result<volume::Changer*> changer_of(const std::string& storage);
   base::Result<volume::Volume*> load_from(volume::Changer& changer, const std::string& slot,
                                           const VolumeWanted& wanted);
   const config::ServerConfig& config_;
   std::map<std::string, std::unique_ptr<volume::Changer>> changers_;  // by storage
+  std::map<std::string, std::vector<volume::Slot>> slots_;            // by storage, as last seen
   std::unique_ptr<volume::Volume> loaded_;                            // after its changer: destroyed first
   std::string loaded_label_, loaded_timestamp_;
 };

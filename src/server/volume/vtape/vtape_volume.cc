@@ -1,5 +1,6 @@
 #include "server/volume/vtape/vtape_volume.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -66,18 +67,29 @@ std::string part_file_name(int number, const DumpHeader& header) {
 
 std::string label_file_name(std::string_view label) { return fmt::format("00000.{}", label); }
 
+// A link to nothing is no file of the volume. The directory mostly says what is one.
+static bool is_file(int directory, const dirent& entry) {
+  if (entry.d_type != DT_LNK && entry.d_type != DT_UNKNOWN) return entry.d_type == DT_REG;
+  struct stat st{};
+  return ::fstatat(directory, entry.d_name, &st, 0) == 0 && S_ISREG(st.st_mode);
+}
+
+// By readdir(3): a volume may have thousands of files, and a std::filesystem::path of each costs more than
+// all else.
 Result<std::vector<FileOnVolume>> volume_files(const fs::path& directory) {
   std::vector<FileOnVolume> files;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().native();
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
+  if (!stream) return base::fail_errno(fmt::format("list {}", directory.native()));
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(stream.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
     const auto number = file_number(name);
     if (!number || name == "00000-lock") continue;
-    // A link to nothing is no file of the volume. The directory mostly says what is one.
-    std::error_code gone;
-    if (entry->is_regular_file(gone)) files.push_back({*number, name, 0});
+    if (is_file(::dirfd(stream.get()), *entry)) files.push_back({*number, std::string(name), 0});
   }
-  if (error) return base::fail_errno(fmt::format("list {}", directory.native()), error.value());
+  if (errno != 0) return base::fail_errno(fmt::format("list {}", directory.native()));
   std::ranges::sort(files, [](const auto& a, const auto& b) {
     return std::tie(a.number, a.name) < std::tie(b.number, b.name);
   });
@@ -137,6 +149,15 @@ VtapeVolume::~VtapeVolume() {
   [[maybe_unused]] const auto ignored = release();
 }
 
+Result<std::vector<FileOnVolume>*> VtapeVolume::known_files() {
+  if (!files_) {
+    auto files = volume_files(directory_);
+    if (!files) return std::unexpected(std::move(files).error());
+    files_ = *std::move(files);
+  }
+  return &*files_;
+}
+
 Result<VolumeLabel> VtapeVolume::read_label() {
   auto files = volume_files(directory_);
   if (!files) return std::unexpected(std::move(files).error());
@@ -182,6 +203,7 @@ Result<> VtapeVolume::write_label(const std::string& label, const std::string& t
     if (auto removed = base::remove_file(directory_ / file.name); !removed) return removed;
   }
   used_bytes_.reset();
+  files_.reset();
   warned_ = false;
   const fs::path path = directory_ / label_file_name(label);
   auto fd = base::create_file(path, 0600, true);
@@ -216,9 +238,9 @@ uint64_t VtapeVolume::room_before_end() const {
 Result<int> VtapeVolume::start_file(const DumpHeader& header) {
   if (fd_) return base::fail(ErrorKind::refused, fmt::format("slot {}: a file is open already", slot_));
   if (auto counted = count_usage(); !counted) return std::unexpected(std::move(counted).error());
-  auto files = volume_files(directory_);
-  if (!files) return std::unexpected(std::move(files).error());
-  if (files->empty() || files->front().number != 0) {
+  const auto files = known_files();
+  if (!files) return std::unexpected(files.error());
+  if ((*files)->empty() || (*files)->front().number != 0) {
     return base::fail(ErrorKind::refused, fmt::format("slot {} has no label", slot_));
   }
   const uint64_t least = kHeaderBlockBytes + limits_.block_bytes;
@@ -228,12 +250,13 @@ Result<int> VtapeVolume::start_file(const DumpHeader& header) {
   if (near_end) return base::fail(ErrorKind::full, fmt::format("the volume in slot {} is full", slot_));
   auto block = wire::encode_header(header);
   if (!block) return std::unexpected(std::move(block).error());
-  const int number = files->back().number + 1;
+  const int number = (*files)->back().number + 1;
   file_ = directory_ / part_file_name(number, header);
   auto fd = base::create_file(file_, 0600, true);
   if (!fd) return std::unexpected(std::move(fd).error());
   fd_ = std::move(*fd);
   file_bytes_ = 0;
+  files_->push_back({number, file_.filename().native(), 0});
   if (auto written = base::write_all(fd_.get(), *block, file_.native()); !written) {
     if (auto dropped = drop_file(); !dropped) return std::unexpected(std::move(dropped).error());
     return std::unexpected(std::move(written).error());
@@ -313,6 +336,7 @@ Result<> VtapeVolume::drop_file() {
   if (!fd_) return base::fail(ErrorKind::refused, fmt::format("slot {}: no file is open", slot_));
   fd_.reset();
   if (used_bytes_) *used_bytes_ -= file_bytes_;
+  files_.reset();
   return base::remove_file(file_);
 }
 
@@ -351,10 +375,10 @@ class VtapeFile final : public volume::PartFile {
 }  // namespace
 
 Result<std::unique_ptr<volume::PartFile>> VtapeVolume::open_file(int number) {
-  auto files = volume_files(directory_);
-  if (!files) return std::unexpected(std::move(files).error());
-  const auto found = std::ranges::find(*files, number, &FileOnVolume::number);
-  if (number == 0 || found == files->end()) {
+  auto files = known_files();
+  if (!files) return std::unexpected(files.error());
+  const auto found = std::ranges::lower_bound(**files, number, {}, &FileOnVolume::number);
+  if (number == 0 || found == (*files)->end() || found->number != number) {
     return base::fail(ErrorKind::refused, fmt::format("the volume in slot {} has no file {}", slot_, number));
   }
   const fs::path path = directory_ / found->name;
@@ -368,6 +392,7 @@ Result<std::unique_ptr<volume::PartFile>> VtapeVolume::open_file(int number) {
 
 Result<> VtapeVolume::release() {
   fd_.reset();
+  files_.reset();
   if (!unload_) return {};
   const auto unload = std::exchange(unload_, nullptr);
   return unload();

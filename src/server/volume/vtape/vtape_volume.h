@@ -48,6 +48,8 @@ class VtapeVolume final : public volume::Volume {
 
  private:
   base::Result<> count_usage();
+  // Borrowed until the next call that changes them.
+  base::Result<std::vector<volume::FileOnVolume>*> known_files();
   uint64_t room_before_warning() const;
   uint64_t room_before_end() const;
   bool file_system_nearly_full(uint64_t just_written);
@@ -60,6 +62,8 @@ class VtapeVolume final : public volume::Volume {
   base::Fd fd_;  // of the file being written
   std::filesystem::path file_;
   uint64_t file_bytes_ = 0;
+  // As listed when first needed: nobody else writes here while the slot is ours.
+  std::optional<std::vector<volume::FileOnVolume>> files_;
   std::optional<uint64_t> used_bytes_;  // by all files; counted when first needed
   bool warned_ = false;
   uint64_t since_free_check_ = 0;
