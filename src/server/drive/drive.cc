@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "server/drive/finish_order.h"
 
 namespace headrace::drive {
 namespace {
@@ -99,6 +100,7 @@ void Drive::take(const Schedule& input) {
     it->second.job = job;
     order_.push_back(job.id);
   }
+  start_order_ = order_;
 }
 
 void Drive::take(const Released& input) {
@@ -340,11 +342,25 @@ bool Drive::dumps_wait_for_look() {
   return true;
 }
 
+bool Drive::finishes_soonest() const { return limits_.finish_soonest && limits_.dump_order.empty(); }
+
+// What starts, or ends, changes what has most behind it.
+void Drive::order_starts() {
+  NightRest rest{.in_parallel = limits_.in_parallel, .volume_kps = limits_.volume_kps};
+  for (const JobId id : order_)
+    if (jobs_.at(id).state == State::waiting) rest.waiting.push_back(&jobs_.at(id).job);
+  for (const JobId id : dumping_) rest.running.push_back(&jobs_.at(id).job);
+  for (const JobId id : images_) rest.held_kib += jobs_.at(id).held_kib;
+  for (const auto& writer : writers_.all()) rest.held_kib += writer.job ? writer.job_kib : 0;
+  start_order_ = finish_order(rest);
+}
+
 void Drive::start_dumps(bool retries) {
   if (dumps_wait_for_look()) return;
+  if (finishes_soonest() && idle_dumper()) order_starts();
   const bool wait_for_others = retries && first_try_waits();
   if (!wait_for_others) start_preferred(retries);
-  for (const JobId id : order_) {
+  for (const JobId id : start_order_) {
     auto& it = jobs_.at(id);
     if (it.state != State::waiting || (it.attempts > 0) != retries) continue;
     const auto own = own_wait(it);

@@ -119,6 +119,8 @@ class Drive {
   bool room_is_short() const;
   void start_dumps(bool retries);
   void start_preferred(bool retries);
+  bool finishes_soonest() const;
+  void order_starts();
   bool may_start(const JobState& it, bool retries) const;
   static std::optional<Wait> own_wait(const JobState& it);
   bool dumps_wait_for_look();
@@ -155,8 +157,9 @@ class Drive {
 
   Limits limits_;
   std::map<JobId, JobState> jobs_;
-  std::vector<JobId> order_;   // tonight's dumps as scheduled
-  std::vector<JobId> images_;  // held and to be written, oldest first
+  std::vector<JobId> order_;        // tonight's dumps as scheduled
+  std::vector<JobId> start_order_;  // the same, as they start; those under way may be missing
+  std::vector<JobId> images_;       // held and to be written, oldest first
   std::vector<JobId> dumping_;
   size_t ended_ = 0;
   bool scheduled_ = false;

@@ -38,6 +38,10 @@ struct Limits {
   // size, time, rate; S, T, B largest. Beyond its end t for the first three, then T. Empty: the schedule's
   // order.
   std::string dump_order = {};
+  // Without a dump_order: dumps that may start do so in the order by which the run ends soonest, as far as
+  // priorities allow (finish_order.h); else in that of the schedule.
+  bool finish_soonest = false;
+  uint64_t volume_kps = 0;  // what a volume takes; 0: not known
   // KiB/s that the dumps of an interface may take together, as estimated; not in here: no limit.
   std::map<std::string, int64_t> interface_kps = {};
 };
@@ -61,12 +65,16 @@ struct Job {
   bool paused = false;     // waits for Resume
   std::string interface = {};
   uint64_t est_kps = 0;  // 0: unknown, counts as kUnknownKps
-  int64_t priority = 0;  // as configured; by dump_order none goes before one of a higher priority
+  // As measured in earlier runs when nothing of the server held it back; 0: never.
+  uint64_t own_kps = 0;
+  // As configured; by dump_order and finish_soonest none goes before one of a higher priority.
+  int64_t priority = 0;
   bool full = false;
   // Of a full: the incremental to make when there is no volume for it, or why there is none.
   struct Incremental {
     uint64_t est_stored_kib = 0;
     uint64_t est_kps = 0;
+    uint64_t own_kps = 0;
   };
   std::optional<Incremental> degraded = {};
   std::string not_degraded = {};

@@ -330,5 +330,26 @@ TEST(DriveDeathTest, an_event_that_cannot_be_is_a_bug) {
   EXPECT_DEATH(night.on(DumpHeld{9}), "jobs_.end");
 }
 
+TEST(Drive, to_finish_soonest_the_longest_starts_first) {
+  auto limits = Limits{.in_parallel = 1, .volumes = 1};
+  limits.finish_soonest = true;
+  auto small = job(1);
+  auto slow = job(2);
+  slow.own_kps = 1;
+  PlayedNight night(limits);
+  EXPECT_THAT(night.on(Schedule{{small, slow}}), ElementsAre("start 2#1 holding"));
+  EXPECT_THAT(night.waits, ElementsAre("1 waits for another dump to end (inparallel)"));
+}
+
+TEST(Drive, a_dumporder_that_is_configured_is_kept_to) {
+  auto limits = Limits{.in_parallel = 1, .volumes = 1, .dump_order = "t"};
+  limits.finish_soonest = true;
+  auto small = job(1);
+  auto slow = job(2);
+  slow.est_kps = slow.own_kps = 1;
+  PlayedNight night(limits);
+  EXPECT_THAT(night.on(Schedule{{slow, small}}), ElementsAre("start 1#1 holding"));
+}
+
 }  // namespace
 }  // namespace headrace::drive

@@ -108,6 +108,7 @@ void Drive::degrade_fulls() {
     it.job.full = false;
     it.job.est_stored_kib = it.job.degraded->est_stored_kib;
     it.job.est_kps = it.job.degraded->est_kps;
+    it.job.own_kps = it.job.degraded->own_kps;
     it.refused_at.reset();
     say(TakeDegraded{id});
   }

@@ -28,13 +28,14 @@ class History {
   void full_elsewhere(const journal::ImageId& image);
   // The disk was left out as the operator wished: the wish is fulfilled (skip_mark.h).
   void skipped_as_asked(const journal::ImageId& image);
+  // Something else to be kept, in its turn; what goes wrong is told like the others.
+  void later(std::move_only_function<base::Result<>()> work);
   // Called once, later, when all changes so far are written or have failed.
   void when_settled(std::move_only_function<void()> done);
 
  private:
   using Change = std::move_only_function<void(compat::Curinfo&)>;
   void change(const journal::ImageId& image, Change change);
-  void later(std::move_only_function<base::Result<>()> work);
 
   loop::Loop& loop_;
   std::filesystem::path infofile_;

@@ -46,6 +46,10 @@ Result<> Runner::Impl::begin() {
       note(journal::Severity::warning, "driver", claimed.error().what());
     }
   }
+  if (auto rates = journal::load_rates(config_.globals.logdir))
+    known_rates_ = std::move(*rates);
+  else
+    note(journal::Severity::warning, "driver", rates.error().what());
   writers_.resize(Writers(drive_limits()).size());
   auto station = VolumeStation::open(loop_, config_, recorder_->timestamp(), writers_.size());
   if (station) {
@@ -129,6 +133,8 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
 
 Limits Runner::Impl::drive_limits() const {
   const auto& storage = config_.first_storage();
+  const auto* volume_rate = known_rates_.of(storage.name);
+  const auto writers = std::max<int64_t>(std::min(storage.taper_parallel_write, storage.runtapes), 1);
   return {.in_parallel = in_parallel_,
           .volumes = options_.no_volume ? 0 : storage.runtapes,
           .write_tries = kWriteTries,
@@ -141,6 +147,8 @@ Limits Runner::Impl::drive_limits() const {
           .volume_kib = part_of_volume(100),
           .reserve_percent = config_.globals.reserve_percent,
           .dump_order = config_.globals.dumporder,
+          .finish_soonest = true,
+          .volume_kps = volume_rate == nullptr ? 0 : volume_rate->kps * static_cast<uint64_t>(writers),
           .interface_kps = interface_kps_};
 }
 
@@ -213,10 +221,12 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
     job.paused = is_paused(*info.disk);
     job.interface = info.disk->interface_name;
     job.est_kps = planned.as.kps;
+    job.own_kps = own_kps(info, planned.as.level == 0);
     job.priority = type.priority;
     job.splits = night_->inputs.dles[planned.dle].splits;
     job.full = planned.as.level == 0;
-    if (planned.degraded) job.degraded = {planned.degraded->stored_kib, planned.degraded->kps};
+    if (planned.degraded)
+      job.degraded = {planned.degraded->stored_kib, planned.degraded->kps, own_kps(info, false)};
     job.not_degraded = planned.not_degraded;
     info.degraded = planned.degraded;
     job.spindle = info.disk->spindle;
@@ -331,8 +341,21 @@ void Runner::Impl::cancel(std::string reason) {
   feed(Cancel{std::move(reason)});
 }
 
+uint64_t Runner::Impl::own_kps(const JobInfo& job, bool full) const {
+  const auto* rate = known_rates_.of(job.image.host, job.image.disk, full);
+  return rate == nullptr ? 0 : rate->own_kps;
+}
+
+void Runner::Impl::keep_rates() {
+  if (measured_rates_.disks.empty() && measured_rates_.volumes.empty()) return;
+  history_->later([logdir = config_.globals.logdir, measured = std::move(measured_rates_)] {
+    return journal::add_to_rates(logdir, measured);
+  });
+}
+
 void Runner::Impl::finish() {
   progress_.reset();
+  keep_rates();
   for (size_t writer = 0; station_ && writer < writers_.size(); ++writer)
     if (station_->loaded(writer)) volume_over(writer, "OK");
   history_->when_settled([this, alive = alive_.ref()] {

@@ -84,6 +84,9 @@ void Runner::Impl::dump_ended(JobId id, dump::DumpOutcome outcome) {
   JobInfo& job = jobs_.at(id);
   // A dump too short for a sample gets its one now.
   if (job.dump && !job.dump->meters().empty()) sample_dump(job);
+  if (outcome.result.has_value() && job.watch)
+    measured_rates_.add(journal::rate_of_dump(job.image, base::to_kib(outcome.stored_bytes), outcome.seconds,
+                                              job.watch->joints()));
   job.watch.reset();
   job.judgement.reset();
   // The dump may be what called us.

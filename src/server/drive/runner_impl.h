@@ -14,6 +14,7 @@
 
 #include "auth/connect.h"
 #include "base/alive.h"
+#include "journal/rates.h"
 #include "server/drive/drive.h"
 #include "server/drive/estimates.h"
 #include "server/drive/history.h"
@@ -143,6 +144,8 @@ class Runner::Impl : public VolumeDesk {
   void tell_verdict(JobInfo& job);
   void tell_wait(JobInfo& job, Wait why);
   void tell_run_verdict();
+  uint64_t own_kps(const JobInfo& job, bool full) const;
+  void keep_rates();
   void finish();
 
   loop::Loop& loop_;
@@ -159,6 +162,8 @@ class Runner::Impl : public VolumeDesk {
   std::optional<Answers> answers_;
   std::unique_ptr<Estimates> estimates_;
   HostOutcomes hosts_;
+  journal::Rates known_rates_;     // of earlier runs
+  journal::Rates measured_rates_;  // of this one
   std::optional<Drive> drive_;
   bool feeding_ = false;
   std::vector<Input> inbox_;

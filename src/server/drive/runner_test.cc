@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "journal/rates.h"
 #include "server/drive/night_bench.h"
 
 namespace headrace::drive {
@@ -507,6 +508,27 @@ TEST_F(RunnerTest, ASecondRunIsIncrementalAndKeepsTheOldRecord) {
   EXPECT_EQ(record.stats[0].label, "V-001");
   EXPECT_EQ(record.stats[1].label, "V-002");
   EXPECT_EQ(record.last_level, 1);
+}
+
+TEST_F(RunnerTest, KeepsTheRatesItMeasured) {
+  const Ran ran = run(all_good);
+  const auto rates = journal::load_rates(root / "log");
+  ASSERT_TRUE(rates) << rates.error().what();
+  EXPECT_EQ(rates->disks.size(), 3U);
+  const auto* rate = rates->of(kHost, "/d2", true);
+  ASSERT_NE(rate, nullptr);
+  EXPECT_EQ(rate->run, timestamp);
+  EXPECT_EQ(rate->joints.back().name, "holding write");
+}
+
+TEST_F(RunnerTest, RatesThatCannotBeReadAreToldOfAndMeasuredAnew) {
+  std::filesystem::create_directories(root / "log");
+  ASSERT_TRUE(base::replace_file(root / "log/rates", "no JSON", 0600));
+  const Ran ran = run(all_good);
+  EXPECT_EQ(ran.dump("/d1").phase, Phase::written);
+  EXPECT_TRUE(std::ranges::any_of(
+      ran.state.notes, [](const auto& it) { return it.text.contains("this is no JSON object"); }));
+  EXPECT_TRUE(journal::load_rates(root / "log"));
 }
 
 }  // namespace

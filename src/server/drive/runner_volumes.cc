@@ -55,6 +55,11 @@ void Runner::Impl::part_ended(JobId id, const volume::PartResult& part) {
 
 void Runner::Impl::write_ended(JobId id, WriteOutcome outcome) {
   JobInfo& job = jobs_.at(id);
+  if (outcome.result && job.write && job.write->meter() != nullptr) {
+    sample_write(job);
+    measured_rates_.add(journal::rate_of_write(config_.first_storage().name, recorder_->timestamp(),
+                                               outcome.bytes, job.watch->joints()));
+  }
   job.watch.reset();
   job.judgement.reset();
   auto spent = std::make_shared<std::unique_ptr<ImageWrite>>(std::move(job.write));
