@@ -8,12 +8,14 @@
 #include <memory>
 #include <vector>
 
+#include "base/quote.h"
 #include "cli/run_control.h"
 #include "cli/run_entry.h"
 #include "cli/run_progress.h"
 #include "cli/server_context.h"
 #include "loop/loop.h"
 #include "loop/signals.h"
+#include "server/drive/night.h"
 #include "server/drive/runner.h"
 #include "server/observe/report.h"
 
@@ -48,6 +50,19 @@ int dump(const DumpOptions& options) {
   if (!context) return kExitUsage;
   auto disks = select_disks(context->disks, options.disks);
   if (!disks) return kExitUsage;
+
+  // Named by the operator: by name it is refused.
+  if (!options.disks.empty()) {
+    std::erase_if(*disks, [](const config::DiskListEntry& disk) {
+      const bool refused = !drive::server_may_start(disk.dumptype);
+      if (refused)
+        fmt::print(stderr,
+                   "headrace: {} {} is not dumped: {}; start it on {} itself, or set dump-limit server\n",
+                   disk.host, base::quote(disk.disk), drive::why_not_started(disk.dumptype), disk.host);
+      return refused;
+    });
+    if (disks->empty()) return kExitUsage;
+  }
 
   auto entry = enter_run(*context, *disks, options.wait);
   if (!entry) return kExitUsage;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/journals.h"
@@ -36,7 +37,9 @@ int report(const std::string& config, const std::string& timestamp, bool json,
   options.life = observe::life_of(state, run->alive);
   options.unit_kib = globals.displayunit_kib > 0 ? globals.displayunit_kib : 1;
   options.unit = globals.displayunit.empty() ? 'k' : globals.displayunit.front();
-  options.autoflush = context->config.first_storage().autoflush != config::Autoflush::no;
+  options.autoflush = std::ranges::any_of(
+      context->config.storages_in_use(),
+      [](const config::Storage* storage) { return storage->autoflush != config::Autoflush::no; });
   if (options.life != observe::Life::running)
     for (const auto& problem : contents->problems) complain(problem);
   const auto text = json ? observe::report_json(state, options) : observe::report_text(state, options);

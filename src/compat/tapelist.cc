@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <mutex>
 #include <utility>
 
 #include "base/file.h"
@@ -193,6 +194,10 @@ Result<Tapelist> load_tapelist(const std::filesystem::path& file) {
 }
 
 Result<Tapelist> update_tapelist(const std::filesystem::path& file, const TapelistChange& change) {
+  // The file's lock does not exclude this process from itself: the storages of a run load volumes side by
+  // side.
+  static std::mutex in_process;
+  const std::lock_guard alone(in_process);
   std::filesystem::path lock_path = file;
   lock_path += ".lock";
   const auto lock = base::FileLock::take(lock_path, kLockPatienceMs);

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <string>
+#include <thread>
 
 #include "base/file.h"
 
@@ -137,6 +139,26 @@ TEST_F(TapelistFile, UpdateWritesUnderLockAndLeavesTheMark) {
   });
   EXPECT_FALSE(refused);
   EXPECT_EQ(base::read_file(file).value(), "0 V-1 reuse\n") << "a change that fails writes nothing";
+}
+
+// Storages of one run load volumes on threads of their own; the lock on the file does not exclude these.
+TEST_F(TapelistFile, ThreadsOfOneProcessLoseNothing) {
+  const fs::path file = directory / "tapelist";
+  constexpr int kEach = 20;
+  const auto enter = [&file](const char* name) {
+    for (int i = 0; i < kEach; ++i) {
+      const auto written = update_tapelist(file, [&](Tapelist& list) {
+        TapelistEntry entry;
+        entry.label = name + std::to_string(i);
+        return list.add(entry);
+      });
+      EXPECT_TRUE(written) << written.error().what();
+    }
+  };
+  std::thread other(enter, "A-");
+  enter("B-");
+  other.join();
+  EXPECT_EQ(load_tapelist(file)->entries().size(), 2U * kEach);
 }
 
 }  // namespace

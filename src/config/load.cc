@@ -95,10 +95,47 @@ const Storage* ServerConfig::storage_named(std::string_view wanted) const {
 }
 const Device* ServerConfig::device(std::string_view wanted) const { return find_in(devices, wanted); }
 
-const Storage& ServerConfig::first_storage() const {
-  const Storage* first = storage.empty() ? nullptr : storage_named(storage.front());
-  HEADRACE_CHECK(first != nullptr);
-  return *first;
+const Storage& ServerConfig::first_storage() const { return *storages_in_use().front(); }
+
+namespace {
+
+void add_storages(const ServerConfig& config, const std::vector<std::string>& names,
+                  std::vector<const Storage*>& to) {
+  for (const auto& name : names) {
+    const Storage* storage = config.storage_named(name);
+    if (storage != nullptr && std::ranges::find(to, storage) == to.end()) to.push_back(storage);
+  }
+}
+
+}  // namespace
+
+std::vector<const Storage*> ServerConfig::storages_in_use() const {
+  std::vector<const Storage*> found;
+  add_storages(*this, storage, found);
+  HEADRACE_CHECK(!found.empty());
+  return found;
+}
+
+std::vector<const Storage*> ServerConfig::storages_with_active() const {
+  auto found = storages_in_use();
+  add_storages(*this, active_storage, found);
+  return found;
+}
+
+bool selects(const Storage& storage, const std::vector<std::string>& tags, int level) {
+  if (storage.dump_selections.empty()) return true;
+  return std::ranges::any_of(storage.dump_selections, [&](const DumpSelection& it) {
+    const bool of_level = it.level == DumpLevel::all || (it.level == DumpLevel::full) == (level == 0);
+    switch (it.kind) {
+      case DumpSelection::Kind::all:
+        return of_level;
+      case DumpSelection::Kind::tag:
+        return of_level && (tags.empty() || std::ranges::find(tags, it.tag) != tags.end());
+      case DumpSelection::Kind::other:
+        break;
+    }
+    return false;
+  });
 }
 
 }  // namespace headrace::config

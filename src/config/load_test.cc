@@ -450,4 +450,39 @@ TEST(OptionTable, FindsWhatWasMeant) {
 }
 
 }  // namespace
+TEST(Storages, DumpSelectionTakesByTagAndLevel) {
+  const auto of = [](const std::string& lines) {
+    auto loaded = load_server_text("storage \"s\"\ndefine storage s {\n" + lines + "\n}\n", kNowhere);
+    EXPECT_TRUE(loaded.ok()) << errors_text(loaded.diagnostics);
+    return loaded->first_storage();
+  };
+  EXPECT_TRUE(selects(of(""), {}, 0));
+  const auto fulls = of("dump-selection ALL FULL");
+  EXPECT_TRUE(selects(fulls, {"x"}, 0));
+  EXPECT_FALSE(selects(fulls, {"x"}, 1));
+  const auto two = of("dump-selection \"x\" FULL\ndump-selection \"y\" INCR");
+  EXPECT_TRUE(selects(two, {"x"}, 0));
+  EXPECT_FALSE(selects(two, {"x"}, 2));
+  EXPECT_TRUE(selects(two, {"z", "y"}, 2));
+  EXPECT_FALSE(selects(two, {"z"}, 0));
+  EXPECT_TRUE(selects(two, {}, 0)) << "without a tag it counts as having every one";
+  EXPECT_FALSE(selects(of("dump-selection OTHER ALL"), {"z"}, 0));
+}
+
+TEST(Storages, InUseAndActiveOnesAreInOrderAndOnce) {
+  auto loaded = load_server_text(
+      "storage \"b\" \"a\" \"b\"\nactive-storage \"c\" \"a\"\n"
+      "define storage a {\n}\ndefine storage b {\n}\ndefine storage c {\n}\n",
+      kNowhere);
+  ASSERT_TRUE(loaded.ok()) << errors_text(loaded.diagnostics);
+  const auto names = [](const std::vector<const Storage*>& storages) {
+    std::string all;
+    for (const auto* it : storages) all += it->name;
+    return all;
+  };
+  EXPECT_EQ(names(loaded->storages_in_use()), "ba");
+  EXPECT_EQ(names(loaded->storages_with_active()), "bac");
+  EXPECT_EQ(loaded->first_storage().name, "b");
+}
+
 }  // namespace headrace::config

@@ -107,6 +107,10 @@ struct Storage {
   std::vector<Vault> vaults{};
 };
 
+// Whether the storage's dump-selection takes a dump of that level of a disk with those tags. As Amanda 3.5.1
+// has it, a disk without any tag counts as having every one.
+bool selects(const Storage& storage, const std::vector<std::string>& tags, int level);
+
 struct Globals {
   std::string org{};
   std::string mailto, mailer, printer, dumpuser;
@@ -174,6 +178,10 @@ struct ServerConfig {
   const Device* device(std::string_view wanted) const;
   // The first storage in use: where volumes are looked for by default.
   const Storage& first_storage() const;
+  // Those dumps go to, in order, each once; never empty.
+  std::vector<const Storage*> storages_in_use() const;
+  // And behind them those of active-storage that are not among them: what is held is kept for these too.
+  std::vector<const Storage*> storages_with_active() const;
 };
 
 }  // namespace headrace::config

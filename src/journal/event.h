@@ -90,7 +90,8 @@ struct FlushPlanned {
   ImageId image;
   std::string holding_file;
   uint64_t stored_kib = 0;
-  std::string code = {};  // why: run-died, autoflush
+  std::string code = {};                   // why: run-died, autoflush
+  std::vector<std::string> storages = {};  // it is to be written to; empty in old journals: one
   bool operator==(const FlushPlanned&) const = default;
 };
 
@@ -188,6 +189,7 @@ struct DumpProgress {
   std::string waits_for = {};  // what holds it up at the moment; empty: nothing
   std::vector<Joint> joints = {};
   std::vector<TcpEnd> tcp = {};
+  std::string storage = {};  // on the way to which; empty: from the client, or in old journals
   bool operator==(const DumpProgress&) const = default;
 };
 
@@ -196,9 +198,10 @@ struct DumpProgress {
 struct Verdict {
   ImageId image;
   std::string verdict;
-  double confidence = 0;  // 0 to 1
-  std::string evidence;   // a sentence with numbers
-  uint64_t rate = 0;      // bytes a second, of the last seconds
+  double confidence = 0;     // 0 to 1
+  std::string evidence;      // a sentence with numbers
+  uint64_t rate = 0;         // bytes a second, of the last seconds
+  std::string storage = {};  // as in DumpProgress
   bool operator==(const Verdict&) const = default;
 };
 
@@ -247,6 +250,7 @@ struct ImageHeld {
   uint64_t stored_kib = 0;
   double seconds = 0;
   base::CrcAndSize server_crc = {};
+  std::vector<std::string> storages = {};  // it is to be written to; empty in old journals: one
   bool operator==(const ImageHeld&) const = default;
 };
 
@@ -256,7 +260,7 @@ struct ImageHeld {
 struct VolumeStarted {
   std::string label;
   std::string slot;
-  int sequence = 1;  // of the run's volumes, from 1
+  int sequence = 1;  // of the run's volumes of its storage, from 1
   std::string storage, pool;
   std::string timestamp;    // written into the label
   uint64_t length_kib = 0;  // nominal capacity; 0 unknown
@@ -318,7 +322,8 @@ struct ImageWriteFailed {
   bool operator==(const ImageWriteFailed&) const = default;
 };
 
-// The image stays on holding disk when the run ends; the next run or a flush writes it.
+// The image stays on holding disk when the run ends; the next run or a flush writes it. Once for each storage
+// that does not get it.
 struct ImageLeftOnHolding {
   ImageId image;
   std::string holding_file;
@@ -326,6 +331,7 @@ struct ImageLeftOnHolding {
   std::string reason;
   std::string code = {};  // the same in a word that stays
   std::vector<Parameter> parameters = {};
+  std::string storage = {};  // that does not get it in this run; empty: none does, or in old journals
   bool operator==(const ImageLeftOnHolding&) const = default;
 };
 
@@ -337,10 +343,11 @@ struct VolumeFinished {
   bool operator==(const VolumeFinished&) const = default;
 };
 
-// No volume to be had: from now on dumps stay on holding disk.
+// No volume of this storage to be had: from now on what it should get stays on holding disk.
 struct NoVolume {
   VolumeTrouble trouble = VolumeTrouble::error;
   std::string reason;
+  std::string storage = {};  // empty in old journals
   bool operator==(const NoVolume&) const = default;
 };
 

@@ -169,6 +169,7 @@ void fields(V& v, E& e) {
   v("holding_file", e.holding_file);
   v("stored_kib", e.stored_kib);
   v("code", e.code);
+  v("storages", e.storages);
 }
 template <class V, Is<EstimateGot> E>
 void fields(V& v, E& e) {
@@ -224,6 +225,7 @@ void fields(V& v, E& e) {
   v("waits_for", e.waits_for);
   v("joints", e.joints);
   v("tcp", e.tcp);
+  v("storage", e.storage);
 }
 template <class V, Is<Verdict> E>
 void fields(V& v, E& e) {
@@ -232,6 +234,7 @@ void fields(V& v, E& e) {
   v("confidence", e.confidence);
   v("evidence", e.evidence);
   v("rate", e.rate);
+  v("storage", e.storage);
 }
 template <class V, Is<RunVerdict> E>
 void fields(V& v, E& e) {
@@ -273,6 +276,7 @@ void fields(V& v, E& e) {
   v("stored_kib", e.stored_kib);
   v("seconds", e.seconds);
   v("server_crc", e.server_crc);
+  v("storages", e.storages);
 }
 template <class V, Is<VolumeStarted> E>
 void fields(V& v, E& e) {
@@ -349,6 +353,7 @@ void fields(V& v, E& e) {
   v("reason", e.reason);
   v("code", e.code);
   v("parameters", e.parameters);
+  v("storage", e.storage);
 }
 template <class V, Is<VolumeFinished> E>
 void fields(V& v, E& e) {
@@ -361,6 +366,7 @@ template <class V, Is<NoVolume> E>
 void fields(V& v, E& e) {
   v("trouble", e.trouble);
   v("reason", e.reason);
+  v("storage", e.storage);
 }
 template <class V, Is<DumpPaused> E>
 void fields(V& v, E& e) {

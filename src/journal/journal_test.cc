@@ -22,7 +22,7 @@ std::vector<Body> one_of_each() {
       Note{"planner", Severity::warning, "tapecycle (3) <= runspercycle (7)"},
       LeftoverFound{"removed a half-written holding file", "wolke", "/srv", "20261122005515"},
       DleChosen{"wolke", "/srv"},
-      FlushPlanned{kImage, "/hold/20261122/wolke._srv.1", 1024, "autoflush"},
+      FlushPlanned{kImage, "/hold/20261122/wolke._srv.1", 1024, "autoflush", {"disk", "tape"}},
       EstimateGot{"wolke", "/srv", 1, -1, "client"},
       DlePlanned{kImage, "first dump", 2940, 1470, 1024, "local", 80000},
       DleSkipped{kImage, "skip-incr"},
@@ -38,7 +38,7 @@ std::vector<Body> one_of_each() {
       DumpFinished{kImage, 2, 2940, 1470, 1.5, {1, 2}, {3, 4}, {5, 6}, true, {"? odd", "sendbackup: end"}},
       DumpFailed{kImage, 1, "tar died", {"? tar: killed"}, true},
       DumpGivenUp{kImage, "no room"},
-      ImageHeld{kImage, "/hold/x", 1470, 1.25, {5, 6}},
+      ImageHeld{kImage, "/hold/x", 1470, 1.25, {5, 6}, {"disk", "tape"}},
       VolumeStarted{"T1-001", "3", 1, "t1", "pool", "20261123005515", 4096},
       ImageWriteStarted{kImage, "t1", "pool", "V-001"},
       PartWritten{kImage, "t1", "pool", "T1-001", 3, 1, -1, 1U << 20U, 0.5, 2940},
@@ -47,7 +47,7 @@ std::vector<Body> one_of_each() {
       ImageWriteFailed{kImage, "t1", "pool", true, 1, 512, 0.1, "I/O error", true},
       ImageLeftOnHolding{kImage, "/hold/x", 1470, "no volume"},
       VolumeFinished{"T1-001", 3428, 5, "OK"},
-      NoVolume{VolumeTrouble::config, "runtapes"},
+      NoVolume{VolumeTrouble::config, "runtapes", "tape"},
       DumpPaused{"wolke", "/srv/d 3", "operator"},
       DumpResumed{"wolke", "/srv/d 3", "diagnose"},
       LimitChanged{"rate", "", "wolke", "/srv/d 3", 0, 5'000'000},
@@ -86,7 +86,7 @@ TEST(Codec, samples_are_short_and_older_ones_are_read) {
   EXPECT_EQ(
       encode({7, DumpProgress{.image = kImage, .bytes = 9, .joints = {{.name = "source", .bytes = 9}}}}),
       R"({"t":7,"type":"dump-progress","host":"wolke","disk":"/srv/d 3","dump":"20261123005515",)"
-      R"("level":1,"bytes":9,"waits_for":"","joints":[{"name":"source","bytes":9}],"tcp":[]})");
+      R"("level":1,"bytes":9,"waits_for":"","joints":[{"name":"source","bytes":9}],"tcp":[],"storage":""})");
   const auto older = parse(
       R"({"t":7,"type":"dump-progress","host":"a","disk":"b","dump":"20261123005515","level":1,"bytes":9,)"
       R"("waits_for":"","joints":[{"name":"receive","bytes":9,"starved_ms":1,"blocked_ms":0,"gated_ms":0}]})");

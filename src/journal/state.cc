@@ -22,6 +22,13 @@ bool DumpState::has_image() const {
   return phase == Phase::written || phase == Phase::left || flush || (dumped && !holding_file.empty());
 }
 
+const WritingState& DumpState::writing() const {
+  static const WritingState kNone;
+  const auto active = std::ranges::find(writings, true, &WritingState::active);
+  if (active != writings.end()) return *active;
+  return writings.empty() ? kNone : writings.front();
+}
+
 double DumpState::recent_bytes_per_second() const {
   if (samples.size() < 2) return -1;
   const auto us = samples.back().at_us - samples.front().at_us;
@@ -58,6 +65,35 @@ struct Applier {
     if (dump.attempts.empty() || dump.attempts.back().number != number)
       dump.attempts.push_back({.number = number});
     return dump.attempts.back();
+  }
+  void name_storage(const std::string& storage) const {
+    if (!storage.empty()) state.storages.insert(storage);
+  }
+  WritingState& writing(DumpState& dump, const std::string& storage) const {
+    name_storage(storage);
+    const auto found = std::ranges::find(dump.writings, storage, &WritingState::storage);
+    if (found != dump.writings.end()) return *found;
+    return dump.writings.emplace_back(WritingState{.storage = storage});
+  }
+  // Of a held image, by what its storages have.
+  void settle(DumpState& dump) const {
+    size_t over = 0;
+    bool active = false;
+    bool left = false;
+    for (const auto& it : dump.writings) {
+      over += it.written || it.left ? 1 : 0;
+      active = active || it.active;
+      left = left || it.left;
+    }
+    const Phase phase = active                                             ? Phase::writing
+                        : over < std::max<size_t>(dump.storages.size(), 1) ? Phase::held
+                        : left                                             ? Phase::left
+                                                                           : Phase::written;
+    if (phase != dump.phase) move_to(dump, phase);
+    if (phase != Phase::left) return;
+    const auto why = std::ranges::find(dump.writings, true, &WritingState::left);
+    dump.code = why->left_code;
+    dump.parameters = why->left_parameters;
   }
   void move_to(DumpState& dump, Phase phase) const {
     dump.verdicts.end(now_us);
@@ -108,6 +144,8 @@ struct Applier {
     it.holding_file = e.holding_file;
     it.stored_kib = it.est_stored_kib = e.stored_kib;
     it.flush_code = e.code;
+    it.storages = e.storages;
+    for (const auto& storage : e.storages) name_storage(storage);
     move_to(it, Phase::held);
   }
   void operator()(const EstimateGot& e) { tonight(e.host, e.disk).estimates_kib[e.level] = e.native_kib; }
@@ -157,7 +195,9 @@ struct Applier {
   }
   void operator()(const DumpProgress& e) {
     auto& it = dump(e.image);
-    uint64_t& bytes = it.phase == Phase::writing ? it.writing.sampled : it.bytes;
+    const bool writes = it.phase == Phase::writing && !it.writings.empty();
+    const std::string storage = writes && e.storage.empty() ? it.writing().storage : e.storage;
+    uint64_t& bytes = writes ? writing(it, storage).sampled : it.bytes;
     if (e.bytes > bytes) it.moved_us = now_us;
     if (it.phase == Phase::dumping && e.bytes >= it.bytes) {
       it.samples.push_back({now_us, e.bytes});
@@ -230,10 +270,13 @@ struct Applier {
     it.holding_file = e.holding_file;
     it.stored_kib = e.stored_kib;
     it.server_crc = e.server_crc;
+    it.storages = e.storages;
+    for (const auto& storage : e.storages) name_storage(storage);
     if (!it.ended()) move_to(it, Phase::held);
   }
 
   void operator()(const VolumeStarted& e) {
+    name_storage(e.storage);
     state.volumes.push_back({.label = e.label,
                              .slot = e.slot,
                              .storage = e.storage,
@@ -245,22 +288,27 @@ struct Applier {
   }
   void operator()(const ImageWriteStarted& e) {
     auto& it = dump(e.image);
-    it.writing = {.storage = e.storage, .pool = e.pool, .begun_on = e.label, .started_us = now_us};
+    // A dump that goes straight to a volume, at each try perhaps of another storage.
+    if (it.holding_file.empty()) it.writings.clear();
+    writing(it, e.storage) = {
+        .storage = e.storage, .pool = e.pool, .begun_on = e.label, .started_us = now_us, .active = true};
     it.moved_us = now_us;
     if (it.phase != Phase::dumping) move_to(it, Phase::writing);
   }
   void operator()(const PartWritten& e) {
     auto& it = dump(e.image);
-    if (it.writing.started_us == 0) it.writing.started_us = now_us;
-    it.writing.storage = e.storage;
-    it.writing.pool = e.pool;
-    if (std::ranges::find(it.writing.labels, e.label) == it.writing.labels.end())
-      it.writing.labels.push_back(e.label);
-    it.writing.parts += 1;
-    it.writing.bytes += e.bytes;
+    auto& to = writing(it, e.storage);
+    if (to.started_us == 0) to.started_us = now_us;
+    to.pool = e.pool;
+    if (std::ranges::find(to.labels, e.label) == to.labels.end()) to.labels.push_back(e.label);
+    to.parts += 1;
+    to.bytes += e.bytes;
     it.moved_us = now_us;
-    it.writing.seconds += e.seconds;
-    if (it.phase == Phase::held || it.phase == Phase::planned) move_to(it, Phase::writing);
+    to.seconds += e.seconds;
+    if (it.phase == Phase::held || it.phase == Phase::planned) {
+      to.active = true;
+      move_to(it, Phase::writing);
+    }
     if (auto* on = volume(e.label)) {
       on->bytes += e.bytes;
       on->parts += 1;
@@ -270,37 +318,46 @@ struct Applier {
   void operator()(const PartFailed& e) { state.failed_parts.push_back(e); }
   void operator()(const ImageWritten& e) {
     auto& it = dump(e.image);
-    it.writing.storage = e.storage;
-    it.writing.pool = e.pool;
-    it.writing.parts = e.parts;
-    it.writing.bytes = e.bytes;
-    it.writing.seconds = e.seconds;
-    it.writing.failure.clear();
-    it.writing.partial = false;
+    auto& to = writing(it, e.storage);
+    to.pool = e.pool;
+    to.parts = e.parts;
+    to.bytes = e.bytes;
+    to.seconds = e.seconds;
+    to.failure.clear();
+    to.partial = to.active = to.left = false;
+    to.written = true;
     if (it.native_kib == 0) it.native_kib = e.orig_kib;
     if (it.stored_kib == 0) it.stored_kib = base::to_kib(e.bytes);
     it.failure.clear();
-    move_to(it, Phase::written);
+    settle(it);
   }
   void operator()(const ImageWriteFailed& e) {
     auto& it = dump(e.image);
-    it.writing.storage = e.storage;
-    it.writing.pool = e.pool;
-    it.writing.failure = e.reason;
-    it.writing.partial = e.partial;
+    auto& to = writing(it, e.storage);
+    to.pool = e.pool;
+    to.failure = e.reason;
+    to.partial = e.partial;
+    to.active = false;
     const bool is_held = !it.holding_file.empty();
     if (!is_held) it.failure = e.reason;
     if (it.phase == Phase::dumping) return;  // the dump's own end follows and decides
-    if (is_held)
-      move_to(it, e.will_retry ? Phase::held : Phase::left);
-    else
-      move_to(it, e.will_retry ? Phase::planned : Phase::failed);
+    if (!is_held) return move_to(it, e.will_retry ? Phase::planned : Phase::failed);
+    to.left = !e.will_retry;
+    settle(it);
   }
   void operator()(const ImageLeftOnHolding& e) {
     auto& it = dump(e.image);
     it.holding_file = e.holding_file;
     it.stored_kib = e.stored_kib;
     it.left_reason = e.reason;
+    if (!e.storage.empty()) {
+      auto& to = writing(it, e.storage);
+      to.active = false;
+      to.left = true;
+      to.left_code = e.code;
+      to.left_parameters = e.parameters;
+      return settle(it);
+    }
     move_to(it, Phase::left);
     it.code = e.code;
     it.parameters = e.parameters;
@@ -313,7 +370,14 @@ struct Applier {
     it->files = e.files;
     it->message = e.message;
   }
-  void operator()(const NoVolume& e) { state.no_volume = e; }
+  void operator()(const NoVolume& e) {
+    name_storage(e.storage);
+    const auto known = std::ranges::find(state.no_volume, e.storage, &NoVolume::storage);
+    if (known == state.no_volume.end())
+      state.no_volume.push_back(e);
+    else
+      *known = e;
+  }
 
   void operator()(const DumpPaused& e) {
     mark_turn();
@@ -368,9 +432,10 @@ int exit_status_of(const RunState& state) {
     if (dump.strange) status |= kStrange;
     if (dump.phase == Phase::failed) status |= kFailed;
     if (!dump.ended() && !dump.has_image()) status |= kMissing;
-    if (dump.phase != Phase::written && !dump.writing.failure.empty()) status |= kVolume;
+    const auto failed = [](const WritingState& it) { return !it.failure.empty(); };
+    if (dump.phase != Phase::written && std::ranges::any_of(dump.writings, failed)) status |= kVolume;
   }
-  if (state.no_volume) status |= kVolume;
+  if (!state.no_volume.empty()) status |= kVolume;
   return status;
 }
 

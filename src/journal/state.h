@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,7 @@ struct Attempt {
   std::vector<std::string> messages = {};
 };
 
+// An image on its way to one storage.
 struct WritingState {
   std::string storage = {}, pool = {};
   std::vector<std::string> labels = {};  // volumes with parts of it, in order
@@ -49,6 +51,11 @@ struct WritingState {
   double seconds = 0;
   std::string failure = {};  // of the last try; empty unless it failed
   bool partial = false;
+  bool active = false;   // it is being written
+  bool written = false;  // it is there
+  bool left = false;     // not in this run
+  std::string left_code = {};
+  std::vector<Parameter> left_parameters = {};
 };
 
 // A moment at which some gate was closed or opened, as a dump that moved saw it.
@@ -82,7 +89,7 @@ struct DumpState {
 
   std::vector<Attempt> attempts = {};
   uint64_t bytes = 0;              // received on the current or last attempt
-  int64_t moved_us = 0;            // when bytes last grew, here or in `writing`
+  int64_t moved_us = 0;            // when bytes last grew, here or in `writings`
   int64_t progress_us = 0;         // when `bytes` was true
   std::vector<Joint> joints = {};  // newest sample
   std::vector<TcpEnd> tcp = {};    // likewise
@@ -102,10 +109,13 @@ struct DumpState {
 
   std::string holding_file = {};
   bool plan_failed = false;
-  std::string failure = {};      // why it failed, in the words of the last event that said so
-  std::string left_reason = {};  // why it stays on holding disk
-  WritingState writing = {};
+  std::string failure = {};                 // why it failed, in the words of the last event that said so
+  std::string left_reason = {};             // why it stays on holding disk
+  std::vector<std::string> storages = {};   // a held image is to be written to; empty: to one
+  std::vector<WritingState> writings = {};  // in the order in which they were begun
 
+  // The one that goes on, else the first; an empty one when there was none.
+  const WritingState& writing() const;
   bool is_full() const { return image.level == 0; }
   // Over: no event is expected any more.
   bool ended() const;
@@ -144,7 +154,8 @@ struct RunState {
   int64_t last_us = 0;  // of the newest event
   bool planned = false;
   double plan_seconds = 0;
-  std::optional<NoVolume> no_volume = {};
+  std::vector<NoVolume> no_volume = {};  // a storage each
+  std::set<std::string> storages = {};   // that events named
   std::optional<RunFinished> finished = {};
 
   std::vector<DumpState> dumps = {};  // in order of first mention
@@ -157,6 +168,7 @@ struct RunState {
   std::vector<PartFailed> failed_parts = {};
   uint64_t unknown_events = 0;
 
+  bool several_storages() const { return storages.size() > 1; }
   double elapsed_seconds() const { return static_cast<double>(last_us - started_us) / 1e6; }
 };
 

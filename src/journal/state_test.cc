@@ -88,7 +88,7 @@ TEST(State, a_dump_goes_from_chosen_to_written) {
   EXPECT_EQ(dump.stored_kib, 50U);
   EXPECT_EQ(dump.bytes, 4096U);
   EXPECT_EQ(dump.waits_for, "");
-  EXPECT_EQ(dump.writing.parts, 2);
+  EXPECT_EQ(dump.writing().parts, 2);
   EXPECT_FALSE(dump.retried());
 }
 
@@ -197,7 +197,7 @@ TEST(State, samples_count_for_what_is_going_on) {
     writing.push_back(body);
   state = after(writing);
   EXPECT_EQ(state.dumps[0].bytes, 10U);
-  EXPECT_EQ(state.dumps[0].writing.sampled, 3U);
+  EXPECT_EQ(state.dumps[0].writing().sampled, 3U);
 }
 
 TEST(State, a_flush_stands_beside_tonights_dump_of_the_disk) {
@@ -220,7 +220,7 @@ TEST(State, a_failed_write_keeps_a_held_image) {
   bodies.emplace_back(over);
   auto state = after(bodies);
   EXPECT_EQ(state.dumps[0].phase, Phase::left);
-  EXPECT_TRUE(state.dumps[0].writing.partial);
+  EXPECT_TRUE(state.dumps[0].writing().partial);
   bodies.emplace_back(ImageLeftOnHolding{kA, "/h/x", 50, "could not be written"});
   state = after(bodies);
   EXPECT_EQ(state.dumps[0].phase, Phase::left);
@@ -238,7 +238,7 @@ TEST(State, volumes_count_what_is_on_them) {
   EXPECT_TRUE(state.volumes[0].finished);
   EXPECT_EQ(state.volumes[1].used_kib(), 2U);
   EXPECT_FALSE(state.volumes[1].finished);
-  EXPECT_EQ(state.dumps[0].writing.labels, (std::vector<std::string>{"V1", "V2"}));
+  EXPECT_EQ(state.dumps[0].writing().labels, (std::vector<std::string>{"V1", "V2"}));
 }
 
 TEST(State, exit_status_has_amreports_bits) {
@@ -332,6 +332,38 @@ TEST(State, any_order_of_events_gives_a_state) {
       ASSERT_TRUE(dump.phase != Phase::failed || !dump.failure.empty()) << "seed " << seed;
     const int status = exit_status_of(state);
     ASSERT_TRUE(status >= 0 && status < 32) << "seed " << seed;
+  }
+}
+
+// A held image ends when each of its storages has it or was left without.
+TEST(State, an_image_for_two_storages) {
+  const ImageHeld held{kA, "/h/x", 50, 2, {}, {"a", "b"}};
+  const auto begun = [](const char* storage) { return Body{ImageWriteStarted{kA, storage, "p", "V"}}; };
+  const auto there = [](const char* storage) {
+    return Body{ImageWritten{.image = kA, .storage = storage, .pool = "p"}};
+  };
+  const auto left = [](const char* storage) {
+    return Body{
+        ImageLeftOnHolding{kA, "/h/x", 50, "no volume", "no-volume", {{"runtapes", "1", "b"}}, storage}};
+  };
+  const std::vector<std::pair<std::vector<Body>, Phase>> cases = {
+      {{begun("a")}, Phase::writing},
+      {{begun("a"), begun("b"), there("a")}, Phase::writing},
+      {{begun("a"), there("a")}, Phase::held},
+      {{begun("a"), there("a"), begun("b"), there("b")}, Phase::written},
+      {{left("b")}, Phase::held},
+      {{left("b"), begun("a")}, Phase::writing},
+      {{left("b"), begun("a"), there("a")}, Phase::left},
+      {{begun("a"), there("a"), left("b")}, Phase::left},
+      {{left("a"), left("b")}, Phase::left},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    std::vector<Body> bodies = {planned(kA), started(kA), finished(kA), held};
+    bodies.insert(bodies.end(), cases[i].first.begin(), cases[i].first.end());
+    const auto state = after(bodies);
+    EXPECT_EQ(name_of(state.dumps[0].phase), name_of(cases[i].second)) << "case " << i;
+    EXPECT_TRUE(state.several_storages());
+    if (state.dumps[0].phase == Phase::left) EXPECT_EQ(state.dumps[0].code, "no-volume");
   }
 }
 

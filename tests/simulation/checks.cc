@@ -80,7 +80,7 @@ void Checks::wrote(const std::string& label) {
 void Checks::outcomes(const journal::RunState& state, const std::vector<config::DiskListEntry>& listed,
                       bool ended) {
   running_.clear();
-  short_of_volumes_ = short_of_volumes_ || state.no_volume;
+  short_of_volumes_ = short_of_volumes_ || !state.no_volume.empty();
   for (const auto& leftover : state.leftovers)
     if (!leftover.host.empty()) left_.insert(holding_ / leftover.timestamp / leftover.host);
   std::map<Dle, const journal::DumpState*> tonight;

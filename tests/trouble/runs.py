@@ -17,6 +17,7 @@ import sys
 import time
 
 import scenarios
+import several_storages
 import slow_tar
 from scenarios import CLIENT, CONF, FAILED, VOLUME, expect, text_of, wait_for
 from lab import SERVER
@@ -301,6 +302,42 @@ def every_volume_needed(night):
     night.lab.give_to_backup(night.lab.path("vtapes"))
     expect(night.dump() == 0, night.report())
     expect(not glob.glob(night.lab.path("holding/*/*")), "what was held was not written")
+
+
+@scenario()
+def one_storage_without_volume(night):
+    """Of two storages one has no volume: the other gets all, the images stay for the one, also when the run after
+    that is killed, and the next run completes them."""
+    night.disk("disk")
+    night.lab.global_lines = several_storages.CONFIG.format(far=night.lab.path("far"), slots=4, conf=CONF, selection="")
+    os.makedirs(night.lab.path("far"))
+    night.up()
+
+    def held():
+        # What the killed run began is kept as a partial image.
+        return [path for path in glob.glob(night.lab.path("holding/*/*")) if path.endswith(".0")]
+
+    def orders():
+        return re.findall(r" FLUSH .* (\S+) WORKING:0 TODO$", night.lab.read(f"etc-amanda/{CONF}/command_file"), re.MULTILINE)
+    status = night.dump()
+    expect(status == VOLUME, f"exit status {status}\n{night.report()}")
+    night.expect_report(r"TAPE ERROR OCCURRED of storage b", "which storage has no volume")
+    night.expect_restored("disk")
+    expect(len(held()) == 1 and orders() == ["b"], f"held {held()}, ordered for {orders()}")
+    slow_tar.set_mode(night.lab, "hold disks/disk")
+    run = night.start_dump()
+    run.kill()
+    run.wait()
+    slow_tar.set_mode(night.lab, "")
+    wait_for(lambda: not scenarios.tars_of("disks/disk"), "the archiver to notice")
+    expect(len(held()) >= 1, "a killed run lost what was held")
+    for number in range(1, 5):
+        os.makedirs(night.lab.path(f"far/slot{number}"))
+    night.lab.give_to_backup(night.lab.path("far"))
+    expect(night.dump() == 0, night.report())
+    expect(not held() and not orders(), f"held {held()}, ordered for {orders()}")
+    found = text_of(night.lab.headrace("find", CONF, CLIENT, "/disk"))
+    expect(len(re.findall(r" b +", found)) >= 2, f"storage b should have both dumps:\n{found}")
 
 
 @scenario(holding_mb=60)

@@ -120,7 +120,7 @@ TEST_F(BadInput, WithEveryVolumeInUseAllStaysHeld) {
   globals = "tapecycle 10 tapes\nautolabel \"V-%%%\"";
   const auto ran = run(all_good);
   EXPECT_EQ(ran.status & 16, 16);
-  ASSERT_TRUE(ran.state.no_volume);
+  ASSERT_FALSE(ran.state.no_volume.empty());
   EXPECT_EQ(ran.dump("/d1").phase, journal::Phase::left);
   EXPECT_FALSE(ran.dump("/d1").left_reason.empty());
   EXPECT_EQ(catalog_says("/d1"), "ok");

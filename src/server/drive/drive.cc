@@ -39,6 +39,14 @@ bool preferred(char letter, const Job& a, const Job& b) {
 
 }  // namespace
 
+Drive::Drive(Limits limits, const std::vector<StorageLimits>& storages) : limits_(std::move(limits)) {
+  size_t first = 0;
+  for (const auto& storage : storages) {
+    stores_.emplace_back(stores_.size(), first, storage);
+    first += stores_.back().writers.size();
+  }
+}
+
 std::vector<Command> Drive::on(const Input& input, const HoldingView& holding) {
   holding_ = holding;
   commands_.clear();
@@ -49,11 +57,19 @@ std::vector<Command> Drive::on(const Input& input, const HoldingView& holding) {
 }
 
 bool Drive::will_free_space() const {
-  const bool writes_image = std::ranges::any_of(writers_.all(), [this](const Writers::Writer& it) {
-    return it.job && jobs_.at(*it.job).state == State::writing;
+  const auto goes = [this](JobId id) {
+    const auto& it = jobs_.at(id);
+    if (it.state != State::held || it.stays) return false;
+    return std::ranges::all_of(stores_, [&it](const Store& store) {
+      // Thresholds do not hold images back while space is wanted.
+      return it.copies[store.storage].state != Copy::State::queued || !store.gone;
+    });
+  };
+  return std::ranges::any_of(stores_, [&goes](const Store& store) {
+    return std::ranges::any_of(store.writers.all(),
+                               [&](const auto& it) { return it.job && goes(*it.job); }) ||
+           std::ranges::any_of(store.images, goes);
   });
-  // Thresholds do not hold images back while space is wanted.
-  return writes_image || (!images_.empty() && !gone_);
 }
 
 // --- inputs
@@ -67,15 +83,19 @@ Drive::JobState& Drive::job_in(JobId id, State state) {
 }
 
 void Drive::take(const LookForVolume&) {
-  HEADRACE_CHECK(look_ == Look::never && jobs_.empty());
-  look_ = writers_.may_load() ? Look::going_on : Look::done;
-  if (look_ == Look::going_on) say(FindVolume{});
+  HEADRACE_CHECK(jobs_.empty());
+  for (auto& store : stores_) {
+    HEADRACE_CHECK(store.look == Look::never);
+    store.look = store.writers.may_load() ? Look::going_on : Look::done;
+    if (store.look == Look::going_on) say(FindVolume{store.storage});
+  }
 }
 
 void Drive::take(const VolumeSought& input) {
-  HEADRACE_CHECK(look_ == Look::going_on);
-  look_ = Look::done;
-  if (!input.why_none.empty()) writers_.no_more(input.why_none);
+  auto& store = stores_.at(input.storage);
+  HEADRACE_CHECK(store.look == Look::going_on);
+  store.look = Look::done;
+  if (!input.why_none.empty()) store.writers.no_more(input.why_none);
 }
 
 void Drive::take(const Flush& input) {
@@ -84,10 +104,9 @@ void Drive::take(const Flush& input) {
     const auto [it, fresh] = jobs_.try_emplace(id);
     HEADRACE_CHECK(fresh);
     it->second.job.id = id;
-    it->second.state = State::held;
     it->second.held_kib = i < input.stored_kib.size() ? input.stored_kib[i] : 1;
     it->second.run = i < input.runs.size() ? input.runs[i] : 0;
-    images_.push_back(id);
+    hold(it->second, i < input.storages.size() ? input.storages[i] : Storages{0});
   }
 }
 
@@ -99,6 +118,8 @@ void Drive::take(const Schedule& input) {
     HEADRACE_CHECK(fresh);
     it->second.job = job;
     order_.push_back(job.id);
+    if (job.storages.empty() && (job.holding == Holding::never || holding_.total_kib == 0))
+      give_up(it->second, "The tags matches none of the active storage");
   }
   start_order_ = order_;
 }
@@ -123,16 +144,28 @@ void Drive::take(const DumpHeld& input) {
   auto& it = job_in(input.id, State::dumping);
   HEADRACE_CHECK(it.to == Destination::holding);
   stop_dumping(it);
-  it.state = State::held;
   it.held_kib = input.stored_kib;
-  images_.push_back(input.id);
+  hold(it, Storages(it.job.storages));
+}
+
+void Drive::hold(JobState& it, const Storages& storages) {
+  it.state = State::held;
+  it.copies.assign(stores_.size(), {});
+  for (const size_t storage : storages) {
+    it.copies.at(storage).state = Copy::State::queued;
+    stores_.at(storage).images.push_back(it.job.id);
+  }
+  if (!storages.empty()) return;
+  it.stays = true;
+  end(it);
+  say(LeaveOnHolding{it.job.id, "no storage selects it (dump-selection)", Left::not_selected});
 }
 
 void Drive::take(const DumpWritten& input) {
   auto& it = job_in(input.id, State::dumping);
   HEADRACE_CHECK(it.to == Destination::volume);
   stop_dumping(it);
-  stop_writing(it.job.id, true, false, {});
+  stop_direct(it.job.id, true, false, {});
   end(it);
 }
 
@@ -141,7 +174,7 @@ void Drive::take(const DumpFailed& input) {
   stop_dumping(it);
   it.state = State::waiting;
   it.failure = input.message;
-  stop_writing(it.job.id, false, input.volume_lost, input.message);
+  stop_direct(it.job.id, false, input.volume_lost, input.message);
   if (cancelled_) return give_up(it, it.failure);
   if (input.kind == DumpFailed::Kind::postpone && it.postponements < kMostPostponements) {
     ++it.postponements;
@@ -155,43 +188,53 @@ void Drive::take(const DumpFailed& input) {
 }
 
 void Drive::take(const ImageWritten& input) {
-  auto& it = job_in(input.id, State::writing);
-  stop_writing(it.job.id, true, false, {});
-  space_wanted_ = false;
-  end(it);
+  auto& it = job_in(input.id, State::held);
+  auto& store = stores_.at(input.storage);
+  HEADRACE_CHECK(it.copies[input.storage].state == Copy::State::writing);
+  stop_writing(store, it.job.id, true, false, {});
+  end_copy(it, store);
+  if (it.state == State::ended && !it.stays) space_wanted_ = false;
 }
 
 void Drive::take(const ImageFailed& input) {
-  auto& it = job_in(input.id, State::writing);
-  const auto writer = writers_.of(it.job.id);
+  auto& it = job_in(input.id, State::held);
+  auto& store = stores_.at(input.storage);
+  auto& copy = it.copies[input.storage];
+  const auto writer = store.writers.of(it.job.id);
   HEADRACE_CHECK(writer.has_value());
-  if (writers_.at(*writer).denied) --it.writes;
-  it.state = State::held;
-  stop_writing(it.job.id, false, input.volume_lost, input.message);
-  if (input.unreadable || cancelled_ || gone_ || it.writes >= limits_.write_tries)
-    leave(it, gone_ && !cancelled_ && !input.unreadable ? gone_reason_ : input.message,
+  if (store.writers.at(*writer).denied) --copy.writes;
+  copy.state = Copy::State::queued;
+  stop_writing(store, it.job.id, false, input.volume_lost, input.message);
+  const bool gone = store.gone;
+  if (input.unreadable || cancelled_ || gone || copy.writes >= limits_.write_tries)
+    leave(it, store, gone && !cancelled_ && !input.unreadable ? store.gone_reason : input.message,
           input.unreadable ? Left::unreadable
           : cancelled_     ? Left::ended_early
-          : gone_          ? Left::no_volume
+          : gone           ? Left::no_volume
                            : Left::write_failed);
   else
-    images_.push_back(input.id);
+    store.images.push_back(input.id);
 }
 
-void Drive::take(const VolumeReady& input) { writers_.ready(input.writer); }
+void Drive::take(const VolumeReady& input) {
+  const auto [store, writer] = place_of(input.writer);
+  store.writers.ready(writer);
+}
 
 void Drive::take(const NoVolume& input) {
-  HEADRACE_CHECK(writers_.at(input.writer).volume == Volume::loading);
-  writers_.end_volume(input.writer);
-  writers_.no_more(input.reason);
-  if (!writers_.at(input.writer).idle()) return go_on(input.writer);
-  if (!writers_.any_volume()) degrade(journal::VolumeTrouble::error, input.reason);
+  const auto [store, writer] = place_of(input.writer);
+  HEADRACE_CHECK(store.writers.at(writer).volume == Volume::loading);
+  store.writers.end_volume(writer);
+  store.writers.no_more(input.reason);
+  if (!store.writers.at(writer).idle()) return go_on(store, writer);
+  if (!store.writers.any_volume()) degrade(store, journal::VolumeTrouble::error, input.reason);
 }
 
 void Drive::take(const VolumeEnded& input) {
-  HEADRACE_CHECK(writers_.at(input.writer).volume == Volume::ready);
-  writers_.end_volume(input.writer);
-  if (!writers_.at(input.writer).idle()) go_on(input.writer);
+  const auto [store, writer] = place_of(input.writer);
+  HEADRACE_CHECK(store.writers.at(writer).volume == Volume::ready);
+  store.writers.end_volume(writer);
+  if (!store.writers.at(writer).idle()) go_on(store, writer);
 }
 
 void Drive::take(const SpaceFreed&) {}
@@ -223,7 +266,8 @@ void Drive::take(const Cancel& input) {
   cancelled_ = input.reason;
   for (auto& [id, it] : jobs_) {
     if (it.state == State::dumping) say(AbortDump{id});
-    if (it.state == State::writing) say(AbortWrite{id});
+    for (size_t storage = 0; storage < it.copies.size(); ++storage)
+      if (it.copies[storage].state == Copy::State::writing) say(AbortWrite{id, storage});
   }
 }
 
@@ -240,15 +284,38 @@ void Drive::give_up(JobState& it, std::string reason) {
   say(GiveUp{it.job.id, std::move(reason)});
 }
 
-void Drive::leave(JobState& it, std::string reason, Left why) {
-  end(it);
-  say(LeaveOnHolding{it.job.id, std::move(reason), why});
+void Drive::end_copy(JobState& it, const Store& store) {
+  it.copies[store.storage].state = Copy::State::ended;
+  const bool goes_on = std::ranges::any_of(it.copies, [](const Copy& copy) {
+    return copy.state == Copy::State::queued || copy.state == Copy::State::writing;
+  });
+  if (!goes_on) end(it);
+}
+
+void Drive::leave(JobState& it, const Store& store, std::string reason, Left why) {
+  it.stays = true;
+  end_copy(it, store);
+  say(LeaveOnHolding{it.job.id, std::move(reason), why, store.storage});
+}
+
+void Drive::leave_all(Store& store, const std::string& reason, Left why) {
+  for (const JobId id : std::exchange(store.images, {})) leave(jobs_.at(id), store, reason, why);
 }
 
 void Drive::tell_wait(JobState& it, Wait why) {
   if (it.waits == why) return;
   it.waits = why;
   say(NowWaits{it.job.id, why});
+}
+
+// While it is being written elsewhere it does not wait.
+void Drive::tell_wait(const Store& store, JobState& it, Wait why) {
+  const auto writes = [](const Copy& copy) { return copy.state == Copy::State::writing; };
+  if (std::ranges::any_of(it.copies, writes)) return;
+  auto& copy = it.copies[store.storage];
+  if (copy.waits == why) return;
+  copy.waits = why;
+  say(NowWaits{it.job.id, why, store.storage});
 }
 
 // --- what next
@@ -259,30 +326,35 @@ void Drive::schedule() {
     for (auto& [id, it] : jobs_)
       if (it.state == State::waiting) give_up(it, *cancelled_);
   } else {
-    degrade_when_known();
-    do {
-      write_next();
-      degrade_fulls();
+    for (auto& store : stores_) degrade_when_known(store);
+    for (bool again = true; again;) {
+      for (auto& store : stores_) write_next(store);
+      again = false;
+      for (auto& store : stores_) again = degrade_fulls(store) || again;
       start_dumps(false);
       start_dumps(true);
-    } while (end_what_cannot_start());
+      again = end_what_cannot_start() || again;
+    }
   }
   // Also those that a volume lost just now leaves behind.
-  if (cancelled_ || gone_)
-    for (const JobId id : std::exchange(images_, {}))
-      leave(jobs_.at(id), cancelled_ ? *cancelled_ : gone_reason_,
-            cancelled_ ? Left::ended_early : Left::no_volume);
-  if ((scheduled_ || cancelled_) && ended_ == jobs_.size() && !writers_.any(Volume::loading) &&
-      look_ != Look::going_on) {
+  for (auto& store : stores_) {
+    if (cancelled_)
+      leave_all(store, *cancelled_, Left::ended_early);
+    else if (store.gone)
+      leave_all(store, store.gone_reason, Left::no_volume);
+  }
+  if ((scheduled_ || cancelled_) && ended_ == jobs_.size() && !any_loading() && !looks()) {
     finished_ = true;
     say(FinishRun{});
   }
 }
 
-// No dump is under way to holding disk or will be.
-bool Drive::nothing_comes() const {
-  return scheduled_ && dumping_.empty() &&
-         std::ranges::none_of(order_, [this](JobId id) { return jobs_.at(id).state == State::waiting; });
+bool Drive::any_loading() const {
+  return std::ranges::any_of(stores_, [](const Store& it) { return it.writers.any(Volume::loading); });
+}
+
+bool Drive::looks() const {
+  return std::ranges::any_of(stores_, [](const Store& it) { return it.look == Look::going_on; });
 }
 
 std::optional<size_t> Drive::idle_dumper() const {
@@ -334,7 +406,7 @@ std::optional<Wait> Drive::own_wait(const JobState& it) {
 }
 
 bool Drive::dumps_wait_for_look() {
-  if (look_ != Look::going_on || limits_.reserve_percent == 0) return false;
+  if (!looks() || limits_.reserve_percent == 0) return false;
   for (const JobId id : order_) {
     auto& it = jobs_.at(id);
     if (it.state == State::waiting) tell_wait(it, own_wait(it).value_or(Wait::volume));
@@ -346,12 +418,18 @@ bool Drive::finishes_soonest() const { return limits_.finish_soonest && limits_.
 
 // What starts, or ends, changes what has most behind it.
 void Drive::order_starts() {
-  NightRest rest{.in_parallel = limits_.in_parallel, .volume_kps = limits_.volume_kps};
+  NightRest rest{.in_parallel = limits_.in_parallel};
   for (const JobId id : order_)
     if (jobs_.at(id).state == State::waiting) rest.waiting.push_back(&jobs_.at(id).job);
   for (const JobId id : dumping_) rest.running.push_back(&jobs_.at(id).job);
-  for (const JobId id : images_) rest.held_kib += jobs_.at(id).held_kib;
-  for (const auto& writer : writers_.all()) rest.held_kib += writer.job ? writer.job_kib : 0;
+  // The slowest of the storages is the one that the others wait for.
+  for (const auto& store : stores_) {
+    if (rest.volume_kps > 0 && (store.limits.kps == 0 || store.limits.kps >= rest.volume_kps)) continue;
+    rest.volume_kps = store.limits.kps;
+    rest.held_kib = 0;
+    for (const JobId id : store.images) rest.held_kib += jobs_.at(id).held_kib;
+    for (const auto& writer : store.writers.all()) rest.held_kib += writer.job ? writer.job_kib : 0;
+  }
   start_order_ = finish_order(rest);
 }
 
@@ -409,52 +487,22 @@ bool Drive::network_is_full(const Job& job) const {
 
 bool Drive::fits_holding(const JobState& it) const {
   if (it.job.holding == Holding::never || holding_.total_kib == 0) return false;
-  if (it.job.holding == Holding::when_degraded && !gone_) return false;
-  if (it.prefers_volume && it.job.holding == Holding::automatic && !gone_) return false;
+  if (it.job.holding == Holding::when_degraded && !gone_for(it)) return false;
+  if (it.prefers_volume && it.job.holding == Holding::automatic && !gone_for(it)) return false;
   if (it.refused_at && holding_.free_kib <= *it.refused_at) return false;
   return it.job.est_stored_kib <= holding_.free_kib;
 }
 
-bool Drive::may_use_volume(const JobState& it) const { return it.job.holding != Holding::required && !gone_; }
-
-// Beside others that write, a dump goes only where it fits, as a held image does.
-std::optional<size_t> Drive::writer_for(const JobState& it) const {
-  for (size_t writer = 0; writer < writers_.size(); ++writer) {
-    if (!writers_.at(writer).idle() || writers_.at(writer).volume != Volume::ready) continue;
-    if (!writers_.others_write(writer) || it.job.est_stored_kib <= writers_.room_kib(writer, it.job.splits))
-      return writer;
-  }
-  return std::nullopt;
+bool Drive::may_use_volume(const JobState& it) const {
+  return it.job.holding != Holding::required && !gone_for(it);
 }
 
 // Starts the dump if it has somewhere to go; else says what it waits for.
 std::optional<Wait> Drive::start(JobState& it) {
-  size_t writer = 0;
-  if (fits_holding(it)) {
-    it.to = Destination::holding;
-    holding_.free_kib -= it.job.est_stored_kib;
-  } else if (!may_use_volume(it)) {
-    return Wait::holding_space;
-  } else if (const auto idle = writer_for(it)) {
-    it.to = Destination::volume;
-    writer = *idle;
-    writers_.begin_job(writer, it.job.id, it.job.est_stored_kib);
-  } else {
-    switch (claim_volume()) {
-      case Coming::yes:
-        return Wait::volume;
-      case Coming::no:
-        return it.job.holding == Holding::never || it.job.holding == Holding::when_degraded ||
-                       it.prefers_volume
-                   ? Wait::volume_writer
-                   : Wait::holding_space;
-      case Coming::never:
-        break;
-    }
-    // Without volumes a dump that would rather go there may do with holding disk.
-    return start(it);
-  }
-  begin_dump(it, writer);
+  if (!fits_holding(it)) return may_use_volume(it) ? start_on_volume(it) : Wait::holding_space;
+  it.to = Destination::holding;
+  holding_.free_kib -= it.job.est_stored_kib;
+  begin_dump(it, 0);
   return std::nullopt;
 }
 
@@ -481,9 +529,11 @@ Way Drive::way_of(const JobState& it) const {
 // With nothing under way no room will come any more, and what waits for it would wait for ever. First tries
 // end first: retries waited for them. Says whether anything ended.
 bool Drive::end_what_cannot_start() {
-  if (look_ == Look::going_on || writers_.any(Volume::loading) || !dumping_.empty() || writers_.any_job())
-    return false;
-  if (!gone_ && !images_.empty()) return false;
+  if (looks() || any_loading() || !dumping_.empty()) return false;
+  if (std::ranges::any_of(stores_, [](const Store& it) { return it.writers.any_job(); })) return false;
+  // What has ended since it was looked at may have made it worth a volume.
+  for (const auto& store : stores_)
+    if (!store.gone && !store.images.empty() && worth_a_volume(store)) return true;
   const bool first_tries = first_try_waits();
   bool any = false;
   for (const JobId id : order_) {
@@ -491,7 +541,8 @@ bool Drive::end_what_cannot_start() {
     if (it.state != State::waiting || it.job.postponed || it.job.paused) continue;
     if ((it.attempts == 0) != first_tries) continue;
     any = true;
-    const std::string no_volume = gone_ ? " and there is no volume: " + gone_reason_ : "";
+    const std::string no_volume =
+        gone_for(it) && !it.job.storages.empty() ? " and there is no volume: " + why_gone(it) : "";
     if (it.job.holding == Holding::never)
       give_up(it, fmt::format("it may not use holding disk{}", no_volume));
     else if (holding_.total_kib == 0)

@@ -14,7 +14,7 @@ class AnyNight {
   // Which kinds of commands came.
   const std::set<size_t>& seen() const { return seen_; }
 
-  explicit AnyNight(unsigned seed) : random_(seed), drive_(make_limits()) {
+  explicit AnyNight(unsigned seed) : random_(seed), drive_(make_limits(), make_storages()) {
     holding_.total_kib = holding_.free_kib = one_in(5) ? 0 : 100 + pick(2000);
     for (unsigned n = pick(4); n > 0; --n) images_.insert(next_++);
     for (unsigned n = pick(14); n > 0; --n) jobs_.emplace(next_, make_job(next_)), ++next_;
@@ -25,8 +25,10 @@ class AnyNight {
     for (const JobId id : images_) {
       flush.images.push_back(id);
       flush.stored_kib.push_back(pick(700));
+      flush.storages.push_back(some_storages(1));
       expected_.insert(id);
       held_[id] = 0;
+      pending_[id] = to_set(flush.storages.back());
     }
     Schedule schedule;
     for (const auto& [id, job] : jobs_) schedule.dumps.push_back(job);
@@ -61,19 +63,40 @@ class AnyNight {
  private:
   Limits make_limits() {
     limits_ = {.in_parallel = static_cast<int64_t>(pick(5)),
-               .volumes = static_cast<int64_t>(pick(4)),
                .write_tries = 2,
-               .parallel_writes = static_cast<int64_t>(pick(4)),
-               .dumps_on_volume = one_in(3) ? static_cast<int64_t>(pick(4)) : INT64_MAX,
-               .held_threshold_kib = one_in(2) ? pick(900) : 0,
-               .scheduled_threshold_kib = one_in(2) ? pick(2000) : 0,
-               .flush_kib = one_in(3) ? pick(900) : 0,
-               .algorithm = static_cast<config::TaperAlgorithm>(pick(8)),
-               .volume_kib = one_in(2) ? pick(900) : 0,
                .reserve_percent = pick(3) * 50,
                .dump_order = one_in(2) ? "sTB" : ""};
     return limits_;
   }
+  std::vector<StorageLimits> make_storages() {
+    storages_.resize(one_in(2) ? 1 : 1 + pick(3));
+    std::vector<StorageLimits> all;
+    for (size_t number = 0; number < storages_.size(); ++number) {
+      auto& limits = storages_[number].limits;
+      limits = {.name = fmt::format("s{}", number),
+                .volumes = static_cast<int64_t>(pick(4)),
+                .parallel_writes = static_cast<int64_t>(pick(4)),
+                .dumps_on_volume = one_in(3) ? static_cast<int64_t>(pick(4)) : INT64_MAX,
+                .held_threshold_kib = one_in(2) ? pick(900) : 0,
+                .scheduled_threshold_kib = one_in(2) ? pick(2000) : 0,
+                .flush_kib = one_in(3) ? pick(900) : 0,
+                .algorithm = static_cast<config::TaperAlgorithm>(pick(8)),
+                .volume_kib = one_in(2) ? pick(900) : 0};
+      const int64_t writers =
+          std::clamp<int64_t>(limits.parallel_writes, 1, std::max<int64_t>(limits.volumes, 1));
+      for (int64_t n = 0; n < writers; ++n) writers_.push_back({.storage = number});
+      all.push_back(limits);
+    }
+    return all;
+  }
+  Storages some_storages(size_t least) {
+    Storages some;
+    for (size_t number = 0; number < storages_.size(); ++number)
+      if (!one_in(4)) some.push_back(number);
+    if (some.size() < least) some.push_back(pick(static_cast<unsigned>(storages_.size())));
+    return some;
+  }
+  static std::set<size_t> to_set(const Storages& storages) { return {storages.begin(), storages.end()}; }
   Job make_job(JobId id) {
     return {.id = id,
             .host = one_in(2) ? "a" : "b",
@@ -86,12 +109,16 @@ class AnyNight {
             .interface = one_in(2) ? "lan" : "wan",
             .est_kps = pick(3) * 100,
             .full = one_in(2),
-            .degraded = one_in(2) ? std::optional(Job::Incremental{pick(300), pick(3) * 100}) : std::nullopt};
+            .degraded = one_in(2)
+                            ? std::optional(Job::Incremental{pick(300), pick(3) * 100, 0, some_storages(0)})
+                            : std::nullopt,
+            .storages = some_storages(0)};
   }
   unsigned pick(unsigned below) { return static_cast<unsigned>(random_() % below); }
   bool one_in(unsigned n) { return pick(n) == 0; }
   bool something_runs() const {
-    return looking_ || !dumping_.empty() || !postponed_.empty() || !paused_.empty() ||
+    return std::ranges::any_of(storages_, &Storage::looking) || !dumping_.empty() || !postponed_.empty() ||
+           !paused_.empty() ||
            std::ranges::any_of(writers_, [](const auto& it) { return it.job || it.loading; });
   }
 
@@ -120,12 +147,14 @@ class AnyNight {
     }
   }
 
-  void obey(const FindVolume&) {
-    ASSERT_GT(limits_.volumes, 0);
-    looking_ = true;
+  void obey(const FindVolume& c) {
+    auto& storage = storages_.at(c.storage);
+    ASSERT_FALSE(storage.looking);
+    ASSERT_GT(storage.limits.volumes, 0);
+    storage.looking = true;
   }
   void obey(const StartDump& c) {
-    ASSERT_FALSE(looking_ && limits_.reserve_percent > 0);
+    ASSERT_FALSE(limits_.reserve_percent > 0 && std::ranges::any_of(storages_, &Storage::looking));
     const auto& job = jobs_.at(c.id);
     ASSERT_FALSE(outcomes_.contains(c.id));
     ASSERT_FALSE(postponed_.contains(c.id));
@@ -148,31 +177,36 @@ class AnyNight {
     ASSERT_LE(static_cast<int64_t>(dumping_.size()), std::max<int64_t>(limits_.in_parallel, 1));
     if (c.to == Destination::volume) {
       ASSERT_NE(job.holding, Holding::required);
+      ASSERT_TRUE(to_set(job.storages).contains(writer_at(c.writer).storage)) << "it does not select it";
       take_writer(c.writer, c.id);
     } else {
       ASSERT_NE(job.holding, Holding::never);
-      ASSERT_TRUE(job.holding != Holding::when_degraded || degraded_);
+      ASSERT_TRUE(job.holding != Holding::when_degraded ||
+                  std::ranges::all_of(job.storages, [this](size_t it) { return storages_.at(it).degraded; }));
       ASSERT_LE(job.est_stored_kib, holding_.free_kib);
       holding_.free_kib -= job.est_stored_kib;
     }
   }
   void obey(const WriteImage& c) {
     ASSERT_TRUE(held_.contains(c.id));
+    ASSERT_TRUE(pending_.at(c.id).contains(writer_at(c.writer).storage));
+    ASSERT_FALSE(writes(c.id, writer_at(c.writer).storage)) << "it is being written there";
     take_writer(c.writer, c.id);
   }
   void obey(const LoadVolume& c) {
     auto& writer = writer_at(c.writer);
-    ASSERT_FALSE(looking_);
-    ASSERT_FALSE(writer.loading || writer.loaded || writer.denied || degraded_ || none_left_);
-    ASSERT_EQ(c.sequence, ++loads_);
-    ASSERT_LE(loads_, limits_.volumes);
+    auto& storage = storages_.at(writer.storage);
+    ASSERT_FALSE(storage.looking || storage.degraded || storage.none_left);
+    ASSERT_FALSE(writer.loading || writer.loaded || writer.denied);
+    ASSERT_EQ(c.sequence, ++storage.loads);
+    ASSERT_LE(storage.loads, storage.limits.volumes);
     writer.loading = true;
     writer.dumps = writer.job ? 1 : 0;
   }
   void obey(const EndVolume& c) {
     auto& writer = writer_at(c.writer);
     ASSERT_TRUE(writer.loaded && !writer.job);
-    ASSERT_EQ(writer.dumps, std::max<int64_t>(limits_.dumps_on_volume, 1));
+    ASSERT_EQ(writer.dumps, most_dumps(writer));
     writer.loaded = false;
   }
   void obey(const DenyVolume& c) {
@@ -183,49 +217,69 @@ class AnyNight {
   void obey(const HandOverVolume& c) {
     auto& from = writer_at(c.from);
     auto& to = writer_at(c.writer);
+    ASSERT_EQ(from.storage, to.storage);
     ASSERT_TRUE(from.loaded && !from.job);
     ASSERT_TRUE(to.job && !to.loaded && !to.loading && !to.denied);
     from.loaded = false;
     to.loaded = true;
     to.dumps = from.dumps + 1;
-    ASSERT_LE(to.dumps, std::max<int64_t>(limits_.dumps_on_volume, 1));
+    ASSERT_LE(to.dumps, most_dumps(to));
   }
-  void obey(const Degraded&) {
-    ASSERT_FALSE(degraded_);
-    for (const auto& writer : writers_) ASSERT_FALSE(writer.loaded || writer.loading) << "it has a volume";
-    degraded_ = true;
+  void obey(const Degraded& c) {
+    auto& storage = storages_.at(c.storage);
+    ASSERT_FALSE(storage.degraded);
+    for (const auto& writer : writers_)
+      ASSERT_FALSE(writer.storage == c.storage && (writer.loaded || writer.loading)) << "it has a volume";
+    storage.degraded = true;
   }
   void obey(const TakeDegraded& c) {
     auto& job = jobs_.at(c.id);
-    ASSERT_TRUE(degraded_ && job.full && job.degraded);
+    ASSERT_TRUE(job.full && job.degraded);
+    ASSERT_TRUE(std::ranges::any_of(job.storages, [this](size_t it) { return storages_.at(it).degraded; }));
     ASSERT_FALSE(dumping_.contains(c.id) || held_.contains(c.id) || outcomes_.contains(c.id));
     job.full = false;
     job.est_stored_kib = job.degraded->est_stored_kib;
     job.est_kps = job.degraded->est_kps;
+    job.storages = job.degraded->storages;
   }
   void obey(const GiveUp& c) {
     ASSERT_TRUE(jobs_.contains(c.id) && !dumping_.contains(c.id) && !held_.contains(c.id));
     ended(c.id);
   }
   void obey(const LeaveOnHolding& c) {
-    ASSERT_TRUE(held_.contains(c.id) && !writes(c.id));
-    ended(c.id);
+    if (c.why == Left::not_selected) {
+      ASSERT_TRUE(jobs_.at(c.id).storages.empty());
+      return ended(c.id);
+    }
+    ASSERT_TRUE(held_.contains(c.id) && !writes(c.id, c.storage));
+    stays_.insert(c.id);
+    copy_ended(c.id, c.storage);
   }
   void obey(const AbortDump& c) { ASSERT_TRUE(dumping_.contains(c.id)); }
-  void obey(const AbortWrite& c) { ASSERT_TRUE(writes(c.id)); }
+  void obey(const AbortWrite& c) { ASSERT_TRUE(writes(c.id, c.storage)); }
   void obey(const NowWaits& c) { ASSERT_FALSE(dumping_.contains(c.id) || writes(c.id)); }
   void obey(const FinishRun&) { finished_ = true; }
 
+  void copy_ended(JobId id, size_t storage) {
+    ASSERT_EQ(pending_.at(id).erase(storage), 1U) << id << " has an outcome for storage " << storage;
+    if (pending_.at(id).empty()) ended(id);
+  }
   void ended(JobId id) {
     postponed_.erase(id);
     paused_.erase(id);
     ASSERT_TRUE(outcomes_.insert(id).second) << "a second outcome of " << id;
   }
 
+  struct Storage {
+    StorageLimits limits = {};
+    int loads = 0;
+    bool looking = false, none_left = false, degraded = false;
+  };
   struct Writer {
+    size_t storage = 0;
     bool loading = false, loaded = false, denied = false;
     int64_t dumps = 0;  // on its volume
-    std::optional<JobId> job;
+    std::optional<JobId> job = {};
     // With a volume, or with the answer that it gets none.
     bool may_end() const { return job && (loaded || denied); }
   };
@@ -237,22 +291,30 @@ class AnyNight {
     const auto found = std::ranges::find(writers_, std::optional(id), &Writer::job);
     return found == writers_.end() ? nullptr : &*found;
   }
+  int64_t most_dumps(const Writer& writer) const {
+    return std::max<int64_t>(storages_.at(writer.storage).limits.dumps_on_volume, 1);
+  }
   bool writes(JobId id) { return writer_of(id) != nullptr; }
+  bool writes(JobId id, size_t storage) {
+    return std::ranges::any_of(writers_,
+                               [&](const Writer& it) { return it.job == id && it.storage == storage; });
+  }
   void take_writer(size_t number, JobId id) {
     auto& writer = writer_at(number);
     ASSERT_TRUE(writer.loaded && !writer.job && !writer.denied);
     writer.job = id;
-    ASSERT_LE(++writer.dumps, std::max<int64_t>(limits_.dumps_on_volume, 1));
+    ASSERT_LE(++writer.dumps, most_dumps(writer));
   }
 
   void end_something() {
     while (true) {
       const size_t number = pick(static_cast<unsigned>(writers_.size()));
       auto& writer = writers_[number];
-      if (looking_ && one_in(3)) {
-        looking_ = false;
-        none_left_ = one_in(3);
-        return feed(VolumeSought{none_left_ ? "none there" : ""});
+      auto& storage = storages_.at(writer.storage);
+      if (storage.looking && one_in(3)) {
+        storage.looking = false;
+        storage.none_left = one_in(3);
+        return feed(VolumeSought{storage.none_left ? "none there" : "", writer.storage});
       }
       switch (pick(6)) {
         case 0:
@@ -260,7 +322,7 @@ class AnyNight {
           writer.loading = false;
           writer.loaded = !one_in(6);
           if (writer.loaded) return feed(VolumeReady{number});
-          none_left_ = true;
+          storage.none_left = true;
           return feed(NoVolume{"none there", number});
         case 1:
           if (postponed_.empty()) continue;
@@ -295,12 +357,15 @@ class AnyNight {
       const bool lost = writer.loaded && one_in(2);
       if (lost) writer.loaded = false;
       writer.denied = false;
-      return feed(ImageFailed{.id = id, .message = "x", .volume_lost = lost, .unreadable = one_in(5)});
+      return feed(ImageFailed{
+          .id = id, .message = "x", .volume_lost = lost, .unreadable = one_in(5), .storage = writer.storage});
     }
-    holding_.free_kib += held_.at(id);
-    held_.erase(id);
-    ended(id);
-    feed(ImageWritten{id});
+    copy_ended(id, writer.storage);
+    if (outcomes_.contains(id) && !stays_.contains(id)) {
+      holding_.free_kib += held_.at(id);
+      held_.erase(id);
+    }
+    feed(ImageWritten{id, writer.storage});
   }
 
   void end_dump() {
@@ -325,6 +390,7 @@ class AnyNight {
     const uint64_t kept = std::min<uint64_t>(pick(600), holding_.free_kib);
     holding_.free_kib -= kept;
     held_[id] = kept;
+    pending_[id] = to_set(jobs_.at(id).storages);
     feed(DumpHeld{id, kept});
   }
 
@@ -347,6 +413,8 @@ class AnyNight {
   std::set<size_t> seen_;
   std::mt19937 random_;
   Limits limits_;
+  std::vector<Storage> storages_;
+  std::vector<Writer> writers_;
   Drive drive_;
   HoldingView holding_;
   JobId next_ = 1;
@@ -354,11 +422,10 @@ class AnyNight {
   std::map<JobId, Job> jobs_;
   std::map<JobId, Destination> dumping_;
   std::map<JobId, uint64_t> held_;
+  std::map<JobId, std::set<size_t>> pending_;  // storages that are still to have a held image
+  std::set<JobId> stays_;
   std::set<JobId> postponed_, paused_, outcomes_, expected_;
-  std::vector<Writer> writers_ = std::vector<Writer>(static_cast<size_t>(
-      std::clamp<int64_t>(limits_.parallel_writes, 1, std::max<int64_t>(limits_.volumes, 1))));
-  int loads_ = 0;
-  bool looking_ = false, none_left_ = false, degraded_ = false, finished_ = false;
+  bool finished_ = false;
 };
 
 TEST(DriveProperty, any_night_ends_each_job_once_within_its_limits) {

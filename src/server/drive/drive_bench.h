@@ -56,9 +56,39 @@ inline std::string text(const Command& command) {
   return std::visit(Printer{}, command);
 }
 
+// The limits of a run with one storage.
+struct OneStorage {
+  int64_t in_parallel = 1;
+  int64_t volumes = 1;
+  int64_t write_tries = 2;
+  int64_t parallel_writes = 1;
+  int64_t dumps_on_volume = INT64_MAX;
+  uint64_t held_threshold_kib = 0;
+  uint64_t scheduled_threshold_kib = 0;
+  uint64_t flush_kib = 0;
+  config::TaperAlgorithm algorithm = config::TaperAlgorithm::first;
+  uint64_t volume_kib = 0;
+  int64_t reserve_percent = 0;
+  std::string dump_order = {};
+  bool finish_soonest = false;
+  uint64_t volume_kps = 0;
+  std::map<std::string, int64_t> interface_kps = {};
+
+  Limits of_run() const {
+    return {in_parallel, write_tries, reserve_percent, dump_order, finish_soonest, interface_kps};
+  }
+  StorageLimits of_storage(std::string name = "") const {
+    return {std::move(name),         volumes,   parallel_writes, dumps_on_volume, held_threshold_kib,
+            scheduled_threshold_kib, flush_kib, algorithm,       volume_kib,      volume_kps};
+  }
+};
+
 struct PlayedNight {
-  explicit PlayedNight(Limits limits = {.in_parallel = 4, .volumes = 1}, uint64_t holding_kib = 1000)
-      : drive(limits), holding{holding_kib, holding_kib} {}
+  explicit PlayedNight(const OneStorage& limits = {.in_parallel = 4, .volumes = 1},
+                       uint64_t holding_kib = 1000)
+      : PlayedNight(limits.of_run(), {limits.of_storage()}, holding_kib) {}
+  PlayedNight(const Limits& limits, const std::vector<StorageLimits>& storages, uint64_t holding_kib = 1000)
+      : drive(limits, storages), holding{holding_kib, holding_kib} {}
 
   // What it answers, without the reasons for waiting.
   std::vector<std::string> on(const Input& input) {

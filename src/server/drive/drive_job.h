@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/dumptype.h"
 #include "config/server_config.h"
@@ -15,10 +16,10 @@ namespace headrace::drive {
 // Chosen by the runner; unique within the run.
 using JobId = size_t;
 
-struct Limits {
-  int64_t in_parallel = 1;  // dumps at a time (inparallel); below 1 means 1
-  int64_t volumes = 1;      // volumes this run may use (runtapes); 0: none
-  int64_t write_tries = 2;  // of one held image
+// Of one storage.
+struct StorageLimits {
+  std::string name = {};
+  int64_t volumes = 1;  // volumes this run may use (runtapes); 0: none
   // Volumes written at a time, within `volumes` (taper-parallel-write); below 1 means 1.
   int64_t parallel_writes = 1;
   // Dumps on one volume, each that has a part there (max-dle-by-volume); below 1 means 1.
@@ -32,6 +33,12 @@ struct Limits {
   // Which held image of the oldest run is written next, and what a volume takes; 0: not known, all fit.
   config::TaperAlgorithm algorithm = config::TaperAlgorithm::first;
   uint64_t volume_kib = 0;
+  uint64_t kps = 0;  // what its writers take together; 0: not known
+};
+
+struct Limits {
+  int64_t in_parallel = 1;  // dumps at a time (inparallel); below 1 means 1
+  int64_t write_tries = 2;  // of one held image, on each storage
   // What of all holding disk is kept for incrementals when there is no volume (reserve).
   int64_t reserve_percent = 0;
   // What each dumper prefers among the dumps that may start on holding disk (dumporder): s, t, b smallest
@@ -41,7 +48,6 @@ struct Limits {
   // Without a dump_order: dumps that may start do so in the order by which the run ends soonest, as far as
   // priorities allow (finish_order.h); else in that of the schedule.
   bool finish_soonest = false;
-  uint64_t volume_kps = 0;  // what a volume takes; 0: not known
   // KiB/s that the dumps of an interface may take together, as estimated; not in here: no limit.
   std::map<std::string, int64_t> interface_kps = {};
 };
@@ -51,6 +57,9 @@ struct HoldingView {
   uint64_t total_kib = 0;
   uint64_t free_kib = 0;
 };
+
+// Which of the run's storages an image goes to, rising. None: no storage selects it (dump-selection).
+using Storages = std::vector<size_t>;
 
 // A planned dump.
 struct Job {
@@ -75,10 +84,12 @@ struct Job {
     uint64_t est_stored_kib = 0;
     uint64_t est_kps = 0;
     uint64_t own_kps = 0;
+    Storages storages = {0};
   };
   std::optional<Incremental> degraded = {};
   std::string not_degraded = {};
   bool splits = true;  // its image may go on on the next volume
+  Storages storages = {0};
 };
 // What Amanda expects of a dump that has no history.
 inline constexpr uint64_t kUnknownKps = 1024;

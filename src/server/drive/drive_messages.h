@@ -26,12 +26,14 @@ struct LookForVolume {};
 // Answer to FindVolume; empty: there is one.
 struct VolumeSought {
   std::string why_none = {};
+  size_t storage = 0;
 };
 // Images of earlier runs that are to be written; any time before Schedule.
 struct Flush {
   std::vector<JobId> images;
   std::vector<uint64_t> stored_kib = {};  // of each; missing: 1
   std::vector<size_t> runs = {};          // which earlier run each is of, rising with time; missing: one
+  std::vector<Storages> storages = {};    // that each is still to be written to; missing: the first one
 };
 // Tonight's dumps in order of preference. Once; nothing is added later. Not needed after Cancel.
 struct Schedule {
@@ -68,12 +70,14 @@ struct DumpFailed {
 };
 struct ImageWritten {
   JobId id = 0;
+  size_t storage = 0;
 };
 struct ImageFailed {
   JobId id = 0;
   std::string message = {};
   bool volume_lost = false;
   bool unreadable = false;  // the holding file is at fault: writing it again is useless
+  size_t storage = 0;
 };
 // Answers to LoadVolume.
 struct VolumeReady {
@@ -139,10 +143,12 @@ struct WriteImage {
   JobId id = 0;
   size_t writer = 0;
 };
-// Find the volume that the first LoadVolume will load, without changing it.
-struct FindVolume {};
+// Find the volume that the storage's first LoadVolume will load, without changing it.
+struct FindVolume {
+  size_t storage = 0;
+};
 struct LoadVolume {
-  int sequence = 1;  // of the run's volumes, from 1
+  int sequence = 1;  // of the storage's volumes in this run, from 1
   size_t writer = 0;
 };
 // The volume of the writer, which is idle, takes no more dumps: it is done with.
@@ -159,10 +165,11 @@ struct HandOverVolume {
   size_t from = 0;
   size_t writer = 0;
 };
-// From now on nothing reaches a volume; once.
+// From now on nothing reaches a volume of the storage; once for each.
 struct Degraded {
   journal::VolumeTrouble trouble = journal::VolumeTrouble::error;
   std::string reason;
+  size_t storage = 0;
 };
 // From now on its degraded form is what is to be dumped; it has not started.
 struct TakeDegraded {
@@ -173,12 +180,14 @@ struct GiveUp {
   JobId id = 0;
   std::string reason;
 };
-// Ended; the image stays on holding disk for a later run.
-enum class Left { ended_early, no_volume, thresholds, write_failed, unreadable };
+// For this storage it is over: the image stays on holding disk for a later run. The job has ended when each
+// of its storages has the image or it was left for it.
+enum class Left { ended_early, no_volume, thresholds, write_failed, unreadable, not_selected };
 struct LeaveOnHolding {
   JobId id = 0;
   std::string reason;
   Left why = Left::no_volume;
+  size_t storage = 0;  // no matter when no storage selects it
 };
 // Stop it; its end is reported as usual.
 struct AbortDump {
@@ -186,6 +195,7 @@ struct AbortDump {
 };
 struct AbortWrite {
   JobId id = 0;
+  size_t storage = 0;
 };
 enum class Wait {
   parallel_limit,
@@ -200,10 +210,11 @@ enum class Wait {
   resume,
   thresholds
 };
-// Says why a job does not move, whenever that changes.
+// Says why a job does not move, whenever that changes; of a held image, on its way to which storage.
 struct NowWaits {
   JobId id = 0;
   Wait why = Wait::parallel_limit;
+  std::optional<size_t> storage = {};
 };
 struct FinishRun {};
 

@@ -72,7 +72,7 @@ TEST(Drive, a_dumper_that_is_idle_again_keeps_its_preference) {
 TEST(Drive, limits_hold_dumps_back) {
   struct Case {
     const char* what;
-    Limits limits;
+    OneStorage limits;
     std::vector<Job> jobs;
     std::vector<std::string> started, waits;
   };
@@ -331,7 +331,7 @@ TEST(DriveDeathTest, an_event_that_cannot_be_is_a_bug) {
 }
 
 TEST(Drive, to_finish_soonest_the_longest_starts_first) {
-  auto limits = Limits{.in_parallel = 1, .volumes = 1};
+  auto limits = OneStorage{.in_parallel = 1, .volumes = 1};
   limits.finish_soonest = true;
   auto small = job(1);
   auto slow = job(2);
@@ -342,7 +342,7 @@ TEST(Drive, to_finish_soonest_the_longest_starts_first) {
 }
 
 TEST(Drive, a_dumporder_that_is_configured_is_kept_to) {
-  auto limits = Limits{.in_parallel = 1, .volumes = 1, .dump_order = "t"};
+  auto limits = OneStorage{.in_parallel = 1, .volumes = 1, .dump_order = "t"};
   limits.finish_soonest = true;
   auto small = job(1);
   auto slow = job(2);

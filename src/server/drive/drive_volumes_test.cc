@@ -298,7 +298,7 @@ TEST(Drive, a_dump_says_that_holding_disk_is_for_degraded_runs_alone) {
         commands, [](const Command& it) { return std::holds_alternative<StartDump>(it); });
     return start != commands.end() ? std::optional(std::get<StartDump>(*start).way) : std::nullopt;
   };
-  Drive drive({.in_parallel = 4, .volumes = 1});
+  Drive drive({.in_parallel = 4}, {{.volumes = 1}});
   EXPECT_EQ(way(drive.on(Schedule{{with_holding(1, Holding::when_degraded)}}, kRoom)), std::nullopt);
   EXPECT_EQ(way(drive.on(VolumeReady{}, kRoom)), Way::only_when_degraded);
   EXPECT_EQ(way(drive.on(DumpFailed{.id = 1, .message = "I/O error", .volume_lost = true}, kRoom)),

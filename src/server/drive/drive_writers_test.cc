@@ -4,7 +4,7 @@
 namespace headrace::drive {
 namespace {
 
-Limits writers(int64_t count, int64_t volumes, uint64_t volume_kib = 1000) {
+OneStorage writers(int64_t count, int64_t volumes, uint64_t volume_kib = 1000) {
   return {.in_parallel = 4, .volumes = volumes, .parallel_writes = count, .volume_kib = volume_kib};
 }
 

@@ -8,11 +8,11 @@ using base::Error;
 using base::ErrorKind;
 using base::Result;
 
-ImageWrite::ImageWrite(loop::Loop& loop, VolumeDesk& desk, JobId job, std::filesystem::path file,
+ImageWrite::ImageWrite(loop::Loop& loop, VolumeDesk& desk, size_t writer, std::filesystem::path file,
                        wire::DumpHeader header, volume::PartOptions options, uint64_t lane)
     : loop_(loop),
       desk_(desk),
-      job_(job),
+      number_(writer),
       file_(std::move(file)),
       header_(std::move(header)),
       options_(options),
@@ -51,14 +51,14 @@ void ImageWrite::abort(std::string why) {
 uint64_t ImageWrite::bytes() const { return began_at_ + (pump_ ? pump_->meter().snapshot().bytes : 0); }
 
 void ImageWrite::volume_wanted() {
-  desk_.next_volume(job_, [this, alive = alive_.ref()](Result<LoadedVolume> next) {
+  desk_.next_volume(number_, [this, alive = alive_.ref()](Result<LoadedVolume> next) {
     if (alive.expired() || over_ || !writer_) return;
     if (!next) return writer_->refuse(std::move(next).error());
     writer_->use(next->volume, next->label);
   });
 }
 
-void ImageWrite::part_done(const volume::PartResult& part) { desk_.part_ended(job_, part); }
+void ImageWrite::part_done(const volume::PartResult& part) { desk_.part_ended(number_, part); }
 
 void ImageWrite::pumped(Result<> outcome) {
   if (over_) return;
@@ -80,7 +80,7 @@ void ImageWrite::pumped(Result<> outcome) {
 }
 
 void ImageWrite::go_on(volume::PartPosition from) {
-  desk_.next_volume(job_,
+  desk_.next_volume(number_,
                     [this, alive = alive_.ref(), from = std::move(from)](Result<LoadedVolume> next) mutable {
                       if (alive.expired() || over_) return;
                       if (!next) return end(std::unexpected(std::move(next).error()), false, false);

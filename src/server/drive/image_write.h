@@ -28,7 +28,7 @@ struct WriteOutcome {
 class ImageWrite : public volume::PartOwner {
  public:
   // `header` is that of the image's first chunk, whole.
-  ImageWrite(loop::Loop& loop, VolumeDesk& desk, JobId job, std::filesystem::path file,
+  ImageWrite(loop::Loop& loop, VolumeDesk& desk, size_t writer, std::filesystem::path file,
              wire::DumpHeader header, volume::PartOptions options, uint64_t lane);
   ~ImageWrite() override;
 
@@ -49,7 +49,7 @@ class ImageWrite : public volume::PartOwner {
 
   loop::Loop& loop_;
   VolumeDesk& desk_;
-  JobId job_;
+  size_t number_;  // of the writer
   std::filesystem::path file_;
   wire::DumpHeader header_;
   volume::PartOptions options_;

@@ -23,7 +23,7 @@ constexpr uint64_t kKib = 1024;
 class Desk : public VolumeDesk {
  public:
   explicit Desk(loop::Loop& loop) : loop_(loop) {}
-  void next_volume(JobId, Answer answer) override {
+  void next_volume(size_t, Answer answer) override {
     ++asked;
     if (on_asked) on_asked();
     loop_.post([this, answer = std::move(answer)]() mutable {
@@ -33,8 +33,8 @@ class Desk : public VolumeDesk {
       answer(std::move(next));
     });
   }
-  void part_ended(JobId job, const PartResult& part) override {
-    EXPECT_EQ(job, 4U);
+  void part_ended(size_t writer, const PartResult& part) override {
+    EXPECT_EQ(writer, 4U);
     parts.push_back(part);
     if (on_part) on_part();
   }

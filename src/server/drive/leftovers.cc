@@ -136,10 +136,12 @@ Leftovers find_leftovers(const config::ServerConfig& config) {
     leftovers.found.push_back(
         {recovered.text(), recovered.header.host, recovered.header.disk, recovered.header.timestamp});
   }
-  const auto autoflush = config.first_storage().autoflush;
+  const bool autoflush = std::ranges::any_of(config.storages_in_use(), [](const config::Storage* storage) {
+    return storage->autoflush != config::Autoflush::no;
+  });
   for (auto& image : hold::scan(directories).images) {
     if (image.leftover || image.partial) continue;
-    if (autoflush == config::Autoflush::no && !dead.contains(image.header.timestamp)) continue;
+    if (!autoflush && !dead.contains(image.header.timestamp)) continue;
     if (!claim_all(image, leftovers)) continue;
     leftovers.to_flush.push_back(std::move(image));
   }

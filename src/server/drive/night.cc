@@ -1,5 +1,7 @@
 #include "server/drive/night.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <ranges>
@@ -148,7 +150,7 @@ plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskLis
   dle.host = disk.host;
   dle.disk = disk.disk;
   dle.strategy = type.strategy;
-  dle.ignore = type.ignore;
+  dle.ignore = type.ignore || !server_may_start(type);
   dle.skip_full = type.skip_full;
   dle.skip_incr = type.skip_incr;
   dle.dumpcycle_days = type.dumpcycle_days;
@@ -248,6 +250,13 @@ Night begin_night(const config::ServerConfig& config, std::vector<config::DiskLi
   night.disks = std::move(disks);
   night.decisions = plan::decide(night.inputs);
   return night;
+}
+
+bool server_may_start(const config::Dumptype& type) { return !type.dump_limit.set || type.dump_limit.server; }
+
+std::string why_not_started(const config::Dumptype& type) {
+  return fmt::format("its dump-limit{} lets no server start its dump",
+                     type.dump_limit.same_host ? " (same-host)" : "");
 }
 
 std::vector<EstimateWish> wishes_of(const Night& night) {

@@ -29,6 +29,12 @@ enum class Disks : unsigned char { all, selected };
 Night begin_night(const config::ServerConfig& config, std::vector<config::DiskListEntry> disks, Disks which,
                   const std::string& timestamp, uint64_t holding_kib);
 
+// By its dump-limit: a server's run dumps only what lets a server start it. As Amanda has it, also when the
+// client is the server itself.
+bool server_may_start(const config::Dumptype& type);
+// "its dump-limit (same-host) lets no server start its dump".
+std::string why_not_started(const config::Dumptype& type);
+
 std::vector<EstimateWish> wishes_of(const Night& night);
 
 // Answers for make_plan, gathered as they come.

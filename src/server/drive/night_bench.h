@@ -2,6 +2,7 @@
 // on the loopback, with the real Runner over it. Tests only.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 

@@ -82,13 +82,15 @@ std::string_view code_of(Left why) {
       return "write-failed";
     case Left::unreadable:
       return "unreadable";
+    case Left::not_selected:
+      return "not-selected";
   }
   return "";
 }
 
 Parameters parameters_of(Wait why, const InForce& now) {
   const std::string host = now.disk != nullptr ? now.disk->host : "";
-  const auto& storage = now.config.first_storage();
+  const auto& storage = now.storage != nullptr ? *now.storage : now.config.first_storage();
   switch (why) {
     case Wait::parallel_limit:
       return {number("inparallel", now.in_parallel)};
@@ -121,8 +123,7 @@ Parameters parameters_of(Wait why, const InForce& now) {
   return {};
 }
 
-Parameters parameters_of(Left why, const config::ServerConfig& config) {
-  const auto& storage = config.first_storage();
+Parameters parameters_of(Left why, const config::Storage& storage) {
   if (why == Left::no_volume) return {number("runtapes", storage.runtapes, storage.name)};
   if (why == Left::thresholds) return {number("taperflush", storage.taperflush, storage.name)};
   return {};

@@ -32,8 +32,8 @@ TEST_F(Reasons, ParametersAreThoseInForce) {
   EXPECT_EQ(parameters_of(Wait::network, now), (std::vector<Parameter>{{"netusage", "500", "default"}}));
   EXPECT_EQ(parameters_of(Wait::holding_space, now).size(), 2U);
   EXPECT_TRUE(parameters_of(Wait::resume, now).empty()) << "a command, no parameter";
-  EXPECT_EQ(parameters_of(Left::thresholds, config)[0].name, "taperflush");
-  EXPECT_TRUE(parameters_of(Left::unreadable, config).empty());
+  EXPECT_EQ(parameters_of(Left::thresholds, config.first_storage())[0].name, "taperflush");
+  EXPECT_TRUE(parameters_of(Left::unreadable, config.first_storage()).empty());
 }
 
 }  // namespace

@@ -50,13 +50,11 @@ Result<> Runner::Impl::begin() {
     known_rates_ = std::move(*rates);
   else
     note(journal::Severity::warning, "driver", rates.error().what());
-  writers_.resize(Writers(drive_limits()).size());
-  auto station = VolumeStation::open(loop_, config_, recorder_->timestamp(), writers_.size());
-  if (station) {
-    station_ = std::move(*station);
-  } else {
-    no_station_ = station.error().what();
-  }
+  open_storages();
+  orders_ = std::make_unique<FlushOrders>(loop_, config_, recorder_->log_path(), [this](std::string what) {
+    note(journal::Severity::warning, "driver", std::move(what));
+  });
+  orders_->load();
   history_ = std::make_unique<History>(loop_, config_.globals.infofile, [this](const Error& error) {
     note(journal::Severity::warning, "planner", error.what());
   });
@@ -65,26 +63,21 @@ Result<> Runner::Impl::begin() {
   begin_limits();
   answers_.emplace(*night_);
   for (const auto& warning : night_->warnings) note(journal::Severity::warning, "planner", warning);
+  for (const auto& disk : night_->disks) {
+    if (disk.dumptype.ignore || server_may_start(disk.dumptype)) continue;
+    note(journal::Severity::info, "planner",
+         fmt::format("{} {} is left out: {}", disk.host, base::quote(disk.disk),
+                     why_not_started(disk.dumptype)));
+  }
   for (auto& image : leftovers.to_flush) {
     const auto listed = std::ranges::find_if(night_->disks, [&](const auto& disk) {
       return disk.host == image.header.host && disk.disk == image.header.disk;
     });
-    if (options_.selected && listed == night_->disks.end() &&
-        config_.first_storage().autoflush != config::Autoflush::all) {
-      continue;
-    }
-    const JobId id = next_job_++;
-    JobInfo& job = jobs_[id];
-    if (listed != night_->disks.end()) job.disk = &*listed;
-    job.earlier = true;
-    job.image = {image.header.host, image.header.disk, image.header.timestamp, image.header.level};
-    job.header = image.header;
-    job.file = image.file;
-    job.stored_kib = base::to_kib(image.data_bytes);
-    recorder_->record(
-        journal::FlushPlanned{job.image, job.file, job.stored_kib,
-                              leftovers.dead_runs.contains(job.image.timestamp) ? "run-died" : "autoflush"});
-    flushes_.push_back(id);
+    const bool is_listed = listed != night_->disks.end();
+    const bool all = std::ranges::any_of(
+        storages_, [](const StorageInfo& it) { return it.storage->autoflush == config::Autoflush::all; });
+    if (options_.selected && !is_listed && !all) continue;
+    plan_flush(image, is_listed ? &*listed : nullptr, leftovers.dead_runs.contains(image.header.timestamp));
   }
   return {};
 }
@@ -93,7 +86,7 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
                          std::move_only_function<void(int)> done) {
   done_ = std::move(done);
   recorder_->watch(std::move(watcher));
-  drive_.emplace(drive_limits());
+  drive_.emplace(drive_limits(), storage_limits());
   for (size_t i = 0; i < night_->disks.size(); ++i) {
     if (night_->decisions[i].fate == plan::Fate::left_out) continue;
     recorder_->record(journal::DleChosen{night_->disks[i].host, night_->disks[i].disk});
@@ -111,6 +104,9 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
       const JobInfo& job = jobs_.at(id);
       flush.stored_kib.push_back(job.stored_kib);
       flush.runs.push_back(static_cast<size_t>(std::distance(runs.begin(), runs.find(job.image.timestamp))));
+      auto& storages = flush.storages.emplace_back();
+      for (size_t storage = 0; storage < job.copies.size(); ++storage)
+        if (job.copies[storage].wanted) storages.push_back(storage);
     }
     feed(flush);
   }
@@ -132,31 +128,12 @@ void Runner::Impl::start(std::move_only_function<void(const journal::Body&)> wat
 }
 
 Limits Runner::Impl::drive_limits() const {
-  const auto& storage = config_.first_storage();
-  const auto* volume_rate = known_rates_.of(storage.name);
-  const auto writers = std::max<int64_t>(std::min(storage.taper_parallel_write, storage.runtapes), 1);
   return {.in_parallel = in_parallel_,
-          .volumes = options_.no_volume ? 0 : storage.runtapes,
           .write_tries = kWriteTries,
-          .parallel_writes = storage.taper_parallel_write,
-          .dumps_on_volume = storage.max_dle_by_volume,
-          .held_threshold_kib = part_of_volume(storage.flush_threshold_dumped),
-          .scheduled_threshold_kib = part_of_volume(storage.flush_threshold_scheduled),
-          .flush_kib = part_of_volume(storage.taperflush),
-          .algorithm = storage.taperalgo,
-          .volume_kib = part_of_volume(100),
           .reserve_percent = config_.globals.reserve_percent,
           .dump_order = config_.globals.dumporder,
           .finish_soonest = true,
-          .volume_kps = volume_rate == nullptr ? 0 : volume_rate->kps * static_cast<uint64_t>(writers),
           .interface_kps = interface_kps_};
-}
-
-// KiB of so many per cent of a volume.
-uint64_t Runner::Impl::part_of_volume(int64_t percent) const {
-  const double length =
-      static_cast<double>(std::max<int64_t>(config_.first_storage().tapetype.length_kib, 0));
-  return static_cast<uint64_t>(length * static_cast<double>(percent) / 100.0);
 }
 
 void Runner::Impl::estimated(HostOutcomes hosts) {
@@ -209,7 +186,7 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
   for (const auto& planned : plan.dumps) {
     const JobId id = next_job_++;
     tonight_[planned.dle] = id;
-    JobInfo& info = jobs_[id];
+    JobInfo& info = add_job(id);
     info.disk = &night_->disks[planned.dle];
     info.image = {info.disk->host, info.disk->disk, recorder_->timestamp(), planned.as.level};
     const auto& type = info.disk->dumptype;
@@ -225,8 +202,10 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
     job.priority = type.priority;
     job.splits = night_->inputs.dles[planned.dle].splits;
     job.full = planned.as.level == 0;
+    job.storages = selecting(type, planned.as.level);
     if (planned.degraded)
-      job.degraded = {planned.degraded->stored_kib, planned.degraded->kps, own_kps(info, false)};
+      job.degraded = {planned.degraded->stored_kib, planned.degraded->kps, own_kps(info, false),
+                      selecting(type, planned.degraded->level)};
     job.not_degraded = planned.not_degraded;
     info.degraded = planned.degraded;
     job.spindle = info.disk->spindle;
@@ -276,13 +255,14 @@ void Runner::Impl::feed(const Input& input) {
 void Runner::Impl::obey(const Command& command) {
   if (const auto* start = std::get_if<StartDump>(&command)) return start_dump(*start);
   if (const auto* write = std::get_if<WriteImage>(&command)) return write_image(*write);
-  if (std::holds_alternative<FindVolume>(command)) return find_volume();
+  if (const auto* find = std::get_if<FindVolume>(&command)) return find_volume(find->storage);
   if (const auto* load = std::get_if<LoadVolume>(&command)) return load_volume(*load);
   if (const auto* ended = std::get_if<EndVolume>(&command)) return volume_over(ended->writer, "OK");
   if (const auto* handed = std::get_if<HandOverVolume>(&command)) return hand_over_volume(*handed);
   if (const auto* deny = std::get_if<DenyVolume>(&command)) return deny_volume(*deny);
   if (const auto* degraded = std::get_if<Degraded>(&command)) {
-    return recorder_->record(journal::NoVolume{degraded->trouble, degraded->reason});
+    return recorder_->record(
+        journal::NoVolume{degraded->trouble, degraded->reason, storage_at(degraded->storage).name});
   }
   if (const auto* degraded = std::get_if<TakeDegraded>(&command)) {
     JobInfo& job = jobs_.at(degraded->id);
@@ -292,12 +272,7 @@ void Runner::Impl::obey(const Command& command) {
   if (const auto* given_up = std::get_if<GiveUp>(&command)) {
     return recorder_->record(journal::DumpGivenUp{jobs_.at(given_up->id).image, given_up->reason});
   }
-  if (const auto* leave = std::get_if<LeaveOnHolding>(&command)) {
-    const JobInfo& job = jobs_.at(leave->id);
-    return recorder_->record(journal::ImageLeftOnHolding{job.image, job.file, job.stored_kib, leave->reason,
-                                                         std::string(code_of(leave->why)),
-                                                         parameters_of(leave->why, config_)});
-  }
+  if (const auto* left = std::get_if<LeaveOnHolding>(&command)) return left_on_holding(*left);
   if (const auto* abort = std::get_if<AbortDump>(&command)) {
     // An image that is complete is a good one: it ends by itself.
     const auto& dump = jobs_.at(abort->id).dump;
@@ -313,11 +288,12 @@ void Runner::Impl::obey(const Command& command) {
     return;
   }
   if (const auto* abort = std::get_if<AbortWrite>(&command)) {
-    if (auto& write = jobs_.at(abort->id).write) write->abort(cancelled_.value_or("given up on request"));
+    if (auto& write = jobs_.at(abort->id).copies[abort->storage].write)
+      write->abort(cancelled_.value_or("given up on request"));
     return;
   }
   if (const auto* waits = std::get_if<NowWaits>(&command)) {
-    return tell_wait(jobs_.at(waits->id), waits->why);
+    return tell_wait(jobs_.at(waits->id), *waits);
   }
   finish();
 }
@@ -356,8 +332,14 @@ void Runner::Impl::keep_rates() {
 void Runner::Impl::finish() {
   progress_.reset();
   keep_rates();
-  for (size_t writer = 0; station_ && writer < writers_.size(); ++writer)
-    if (station_->loaded(writer)) volume_over(writer, "OK");
+  for (size_t writer = 0; writer < writers_.size(); ++writer)
+    if (volume_at(writer).volume) volume_over(writer, "OK");
+  orders_->let_go([this, alive = alive_.ref()] {
+    if (!alive.expired()) finish_when_settled();
+  });
+}
+
+void Runner::Impl::finish_when_settled() {
   history_->when_settled([this, alive = alive_.ref()] {
     if (alive.expired()) return;
     for (const auto& directory : claimed_) {

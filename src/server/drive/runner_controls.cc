@@ -79,7 +79,7 @@ DiskStand Runner::Impl::stand_of(size_t disk) const {
     stand.bytes = job.dump->bytes();
     if (const auto meters = job.dump->meters(); !meters.empty())
       stand.received = joint_of(meters.front()->snapshot());
-    if (job.judgement) stand.verdict = flow::name_of(job.judgement->verdict);
+    if (job.watched.judgement) stand.verdict = flow::name_of(job.watched.judgement->verdict);
   }
   return stand;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/quote.h"
 #include "server/drive/reasons.h"
 #include "server/drive/runner_impl.h"
 #include "server/dump/dle_of.h"
@@ -45,13 +46,15 @@ void Runner::Impl::start_dump(const StartDump& command) {
         job.holding_lane);
     target = job.holding_target.get();
   } else {
-    job.writer = command.writer;
-    const LoadedVolume& volume = station_->current(job.writer);
+    const size_t writer = job.writer = command.writer;
+    writers_.at(writer).job = id;
+    const LoadedVolume& volume = volume_at(writer);
+    const size_t storage = storage_of(writer);
     job.volume_target =
-        std::make_unique<VolumeTarget>(loop_, *this, id, volume, parts_of(job), station_->lane(job.writer));
+        std::make_unique<VolumeTarget>(loop_, *this, writer, volume, parts_of(job, storage), lane_at(writer));
     target = job.volume_target.get();
-    recorder_->record(journal::ImageWriteStarted{job.image, config_.first_storage().name,
-                                                 config_.first_storage().tapepool, volume.label});
+    recorder_->record(journal::ImageWriteStarted{job.image, storage_at(storage).name,
+                                                 storage_at(storage).tapepool, volume.label});
   }
   recorder_->record(
       journal::DumpStarted{job.image, job.attempt, job.to, {}, std::string(code_of(command.way))});
@@ -72,9 +75,7 @@ void Runner::Impl::start_dump(const StartDump& command) {
   request.index_form = {config_.globals.compress_index, config_.globals.sort_index};
   request.max_messages = kMaxMessages;
   job.dump = std::make_unique<dump::Dump>(loop_, connector_, std::move(request), *target);
-  job.judgement.reset();
-  job.watch = std::make_unique<PathWatch>(path_of(*job.disk, command.to));
-  job.told_verdict.clear();
+  job.watched.begin(path_of(*job.disk, command.to));
   job.dump->set_throttle(throttle_of(*job.disk));
   if (is_paused(*job.disk)) job.dump->gate().close();
   job.dump->start([this, id](dump::DumpOutcome outcome) { dump_ended(id, std::move(outcome)); });
@@ -84,11 +85,11 @@ void Runner::Impl::dump_ended(JobId id, dump::DumpOutcome outcome) {
   JobInfo& job = jobs_.at(id);
   // A dump too short for a sample gets its one now.
   if (job.dump && !job.dump->meters().empty()) sample_dump(job);
-  if (outcome.result.has_value() && job.watch)
+  if (outcome.result.has_value() && job.watched.watch)
     measured_rates_.add(journal::rate_of_dump(job.image, base::to_kib(outcome.stored_bytes), outcome.seconds,
-                                              job.watch->joints()));
-  job.watch.reset();
-  job.judgement.reset();
+                                              job.watched.watch->joints()));
+  job.watched.end();
+  if (job.volume_target) writers_.at(job.writer).job.reset();
   // The dump may be what called us.
   auto spent = std::make_shared<std::unique_ptr<dump::Dump>>(std::move(job.dump));
   if (outcome.result.has_value()) {
@@ -123,20 +124,35 @@ void Runner::Impl::dump_good(JobId id, JobInfo& job, const dump::DumpOutcome& ou
   if (job.to == journal::Destination::holding) {
     job.file = job.holding_target->file();
     job.reservation = job.holding_target->take_reservation();
-    recorder_->record(
-        journal::ImageHeld{job.image, job.file, job.stored_kib, outcome.seconds, outcome.server_crc});
+    const auto storages = wanting(job);
+    recorder_->record(journal::ImageHeld{job.image, job.file, job.stored_kib, outcome.seconds,
+                                         outcome.server_crc, storages});
+    want(job, storages);
     return feed(DumpHeld{id, job.stored_kib});
   }
   WriteOutcome written;
   written.parts = job.volume_target->parts();
   written.bytes = outcome.stored_bytes;
   written.seconds = outcome.seconds;
-  const auto& storage = config_.first_storage();
+  const auto& storage = storage_at(storage_of(job.writer));
   recorder_->record(journal::ImageWritten{
       job.image, storage.name, storage.tapepool, written.parts, written.bytes, written.seconds,
       job.header.orig_size_kib, job.header.native_crc, job.header.client_crc, job.header.server_crc});
-  if (job.first_part) history_->taped(job.image, job.first_part->first, job.first_part->second);
+  note_taped(job, copy_at(job, job.writer));
+  tell_who_goes_without(job);
   feed(DumpWritten{id});
+}
+
+// What went straight to one storage is nowhere else to be copied from.
+void Runner::Impl::tell_who_goes_without(const JobInfo& job) {
+  const size_t has_it = storage_of(job.writer);
+  std::string others;
+  for (const size_t storage : selecting(job.disk->dumptype, job.image.level))
+    if (storage != has_it) others += (others.empty() ? "" : ", ") + storage_at(storage).name;
+  if (others.empty()) return;
+  note(journal::Severity::info, "driver",
+       fmt::format("{} {} went straight to storage {}; {} will not get it (a holding disk would let it)",
+                   job.image.host, base::quote(job.image.disk), storage_at(has_it).name, others));
 }
 
 void Runner::Impl::dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome) {
@@ -155,7 +171,7 @@ void Runner::Impl::dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome) {
   if (outcome.retry && !cancelled_) postpone(id, *outcome.retry, failed);
   job.holding_target.reset();
   job.volume_target.reset();
-  job.first_part.reset();
+  for (auto& copy : job.copies) copy.first_part.reset();
   const int64_t tries = job.disk->dumptype.retry_dump;
   const bool again = failed.kind == DumpFailed::Kind::postpone ||
                      (failed.kind != DumpFailed::Kind::refused && job.attempt < tries && !cancelled_);
@@ -170,13 +186,13 @@ void Runner::Impl::direct_dump_failed(JobInfo& job, DumpFailed& failed) {
     // The dump itself may go well on another volume.
     failed.kind = DumpFailed::Kind::failed;
     failed.volume_lost = true;
-    if (station_->loaded(job.writer)) volume_over(job.writer, failed.message);
+    if (volume_at(job.writer).volume) volume_over(job.writer, failed.message);
   }
-  if (!failed.volume_lost && !job.first_part) return;
-  const auto& storage = config_.first_storage();
-  recorder_->record(journal::ImageWriteFailed{job.image, storage.name, storage.tapepool,
-                                              job.first_part.has_value(), job.volume_target->parts(), 0, 0,
-                                              failed.message, false});
+  const bool partial = copy_at(job, job.writer).first_part.has_value();
+  if (!failed.volume_lost && !partial) return;
+  const auto& storage = storage_at(storage_of(job.writer));
+  recorder_->record(journal::ImageWriteFailed{job.image, storage.name, storage.tapepool, partial,
+                                              job.volume_target->parts(), 0, 0, failed.message, false});
 }
 
 // The client asks to be called again later, perhaps for another level.

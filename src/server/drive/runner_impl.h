@@ -17,6 +17,7 @@
 #include "journal/rates.h"
 #include "server/drive/drive.h"
 #include "server/drive/estimates.h"
+#include "server/drive/flush_orders.h"
 #include "server/drive/history.h"
 #include "server/drive/holding_target.h"
 #include "server/drive/image_write.h"
@@ -33,37 +34,61 @@ namespace headrace::drive {
 // Tries to write one held image, as Amanda's taper.
 inline constexpr int64_t kWriteTries = 2;
 
+// What the meters of something that moves say, and what was last told of them.
+struct Watched {
+  std::unique_ptr<PathWatch> watch = {};
+  std::optional<flow::Judgement> judgement = {};  // of this moment; also while it waits
+  std::string told_verdict = {};
+  double told_confidence = 0;
+  base::Instant told_at = {};
+
+  void begin(PathShape shape);
+  void end();
+};
+
+// An image on its way to one of the run's storages.
+struct CopyInfo {
+  bool wanted = false;  // held, and not there yet
+  int64_t writes = 0;   // tries to write the held image
+  size_t writer = 0;
+  std::optional<std::pair<std::string, int64_t>> first_part = {};  // label and file number
+  std::unique_ptr<ImageWrite> write = {};
+  Watched watched = {};
+};
+
 // A dump of tonight, or an image of an earlier run, with all that works on it.
 struct JobInfo {
   const config::DiskListEntry* disk = nullptr;  // null: a flush of a disk that is no longer listed
   journal::ImageId image;
   int attempt = 0;
-  int64_t writes = 0;  // tries to write the held image
   journal::Destination to = journal::Destination::holding;
-  size_t writer = 0;  // while it goes to a volume
+  size_t writer = 0;  // while it is dumped to a volume
   // Of the finished dump, or read from the holding file: whole, with CRCs.
   wire::DumpHeader header;
   std::filesystem::path file;
   uint64_t stored_kib = 0;
   double dump_seconds = 0;
   hold::Reservation reservation;
-  std::optional<uint64_t> holding_lane;                       // of all its tries
-  std::optional<plan::PlannedLevel> degraded;                 // to be dumped instead when there is no volume
-  bool earlier = false;                                       // held by an earlier run
-  std::optional<std::pair<std::string, int64_t>> first_part;  // label and file number
+  std::optional<uint64_t> holding_lane;        // of all its tries
+  std::optional<plan::PlannedLevel> degraded;  // to be dumped instead when there is no volume
+  bool earlier = false;                        // held by an earlier run
+  bool stays = false;            // on holding disk, for a storage that does not get it in this run
+  bool known_taped = false;      // its history names a volume of it
+  std::vector<CopyInfo> copies;  // by the run's storages
 
   std::unique_ptr<HoldingTarget> holding_target;
   std::unique_ptr<VolumeTarget> volume_target;
   std::unique_ptr<dump::Dump> dump;
-  std::unique_ptr<ImageWrite> write;
   std::unique_ptr<loop::Timer> timer;
+  Watched watched;  // while it is dumped or waits
+};
 
-  // While it is dumped or written: what its meters say, and what was last told of them.
-  std::unique_ptr<PathWatch> watch;
-  std::optional<flow::Judgement> judgement;  // of this moment; also while it waits
-  std::string told_verdict;
-  double told_confidence = 0;
-  base::Instant told_at;
+// One of the storages that dumps of this run go to.
+struct StorageInfo {
+  const config::Storage* storage = nullptr;
+  std::unique_ptr<VolumeStation> station;
+  std::string no_station;  // why there is none
+  size_t first_writer = 0;
 };
 
 class Runner::Impl : public VolumeDesk {
@@ -89,8 +114,8 @@ class Runner::Impl : public VolumeDesk {
   std::vector<LimitInForce> limits() const;
   base::Result<std::vector<LimitInForce>> change_limits(const LimitChange& change);
 
-  void next_volume(JobId id, Answer answer) override;
-  void part_ended(JobId job, const volume::PartResult& part) override;
+  void next_volume(size_t writer, Answer answer) override;
+  void part_ended(size_t writer, const volume::PartResult& part) override;
 
  private:
   void note(journal::Severity severity, std::string program, std::string text) {
@@ -98,7 +123,11 @@ class Runner::Impl : public VolumeDesk {
   }
   void estimated(HostOutcomes hosts);
   Limits drive_limits() const;
-  uint64_t part_of_volume(int64_t percent) const;
+  std::vector<StorageLimits> storage_limits() const;
+  void open_storages();
+  JobInfo& add_job(JobId id);
+  Storages selecting(const config::Dumptype& type, int level) const;
+  void plan_flush(const hold::Image& image, const config::DiskListEntry* listed, bool run_died);
   void add_planned(const plan::Plan& plan);
   void record_planned(const config::DiskListEntry& disk, const plan::PlannedLevel& planned);
   std::vector<Job> jobs_of(const plan::Plan& plan);
@@ -124,29 +153,45 @@ class Runner::Impl : public VolumeDesk {
   void obey(const Command& command);
   void start_dump(const StartDump& command);
   void dump_ended(JobId id, dump::DumpOutcome outcome);
+  std::vector<std::string> wanting(const JobInfo& job) const;
+  void want(JobInfo& job, const std::vector<std::string>& storages, bool by_autoflush = false);
+  void left_on_holding(const LeaveOnHolding& left);
   void dump_good(JobId id, JobInfo& job, const dump::DumpOutcome& outcome);
   void direct_dump_failed(JobInfo& job, DumpFailed& failed);
   void postpone(JobId id, const wire::Retry& retry, DumpFailed& failed);
+  void tell_who_goes_without(const JobInfo& job);
   void dump_bad(JobId id, JobInfo& job, dump::DumpOutcome outcome);
   void write_image(const WriteImage& command);
-  void write_ended(JobId id, WriteOutcome outcome);
-  void image_safe(JobId id, JobInfo& job);
-  void find_volume();
+  void write_ended(JobId id, size_t storage, WriteOutcome outcome);
+  void note_taped(JobInfo& job, const CopyInfo& copy);
+  void image_safe(JobId id, size_t storage);
+  void delete_image(JobId id, size_t storage);
+  void find_volume(size_t storage);
   void load_volume(const LoadVolume& command);
   void hand_over_volume(const HandOverVolume& command);
   void deny_volume(const DenyVolume& command);
   void volume_over(size_t writer, const std::string& message);
-  volume::PartOptions parts_of(const JobInfo& job) const;
+  volume::PartOptions parts_of(const JobInfo& job, size_t storage) const;
+  // Of one of the run's writers.
+  size_t storage_of(size_t writer) const;
+  const config::Storage& storage_at(size_t storage) const { return *storages_[storage].storage; }
+  CopyInfo& copy_at(JobInfo& job, size_t writer) const { return job.copies[storage_of(writer)]; }
+  // " of storage b" where the run has several.
+  std::string of_storage(size_t storage) const;
+  // Its station has it loaded; by the number of the run's writer.
+  const LoadedVolume& volume_at(size_t writer) const;
+  uint64_t lane_at(size_t writer) const;
   void settle_waiting();
   void sample_progress();
   void sample_dump(JobInfo& job);
-  void sample_write(JobInfo& job);
-  void tell_verdict(JobInfo& job);
-  void tell_wait(JobInfo& job, Wait why);
+  void sample_write(const JobInfo& job, size_t storage, CopyInfo& copy);
+  void tell_verdict(const JobInfo& job, const std::string& storage, Watched& watched);
+  void tell_wait(JobInfo& job, const NowWaits& waits);
   void tell_run_verdict();
   uint64_t own_kps(const JobInfo& job, bool full) const;
   void keep_rates();
   void finish();
+  void finish_when_settled();
 
   loop::Loop& loop_;
   auth::Connector& connector_;
@@ -156,8 +201,8 @@ class Runner::Impl : public VolumeDesk {
   std::unique_ptr<Recorder> recorder_;
   std::vector<std::filesystem::path> claimed_;  // date directories on holding disks that are ours alone
   std::unique_ptr<History> history_;
-  std::unique_ptr<VolumeStation> station_;
-  std::string no_station_;
+  std::vector<StorageInfo> storages_;
+  std::unique_ptr<FlushOrders> orders_;
   std::optional<Night> night_;
   std::optional<Answers> answers_;
   std::unique_ptr<Estimates> estimates_;
@@ -181,6 +226,7 @@ class Runner::Impl : public VolumeDesk {
   std::map<std::string, int64_t> host_max_dumps_;
 
   struct WriterInfo {
+    size_t storage = 0;
     Answer answer;  // its image waits, in the middle, for the next volume
     std::optional<JobId> job;
     uint64_t bytes = 0;  // on its volume

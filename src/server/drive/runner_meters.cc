@@ -16,13 +16,23 @@ constexpr double kSurer = 0.1;
 
 }  // namespace
 
+void Watched::begin(PathShape shape) {
+  judgement.reset();
+  watch = std::make_unique<PathWatch>(shape);
+  told_verdict.clear();
+}
+
+void Watched::end() {
+  watch.reset();
+  judgement.reset();
+}
+
 void Runner::Impl::sample_progress() {
   progress_ = loop_.after(kProgressEvery, [this] {
     for (auto& [id, job] : jobs_) {
-      if (job.write)
-        sample_write(job);
-      else if (job.dump)
-        sample_dump(job);
+      if (job.dump) sample_dump(job);
+      for (size_t storage = 0; storage < job.copies.size(); ++storage)
+        if (job.copies[storage].write) sample_write(job, storage, job.copies[storage]);
     }
     tell_run_verdict();
     settle_waiting();
@@ -42,52 +52,63 @@ void Runner::Impl::sample_dump(JobInfo& job) {
   sample.tcp = loop::tcp_facts_of(job.dump->data_fd());
   sample.thread = loop::cpu_use_of_this_thread();
   if (job.holding_target) sample.waited_for_room = job.holding_target->waited_for_room();
-  job.watch->add(std::move(sample));
-  progress.joints = job.watch->joints();
-  progress.tcp = job.watch->tcp();
+  job.watched.watch->add(std::move(sample));
+  progress.joints = job.watched.watch->joints();
+  progress.tcp = job.watched.watch->tcp();
   recorder_->record(progress);
-  tell_verdict(job);
+  tell_verdict(job, {}, job.watched);
 }
 
-void Runner::Impl::sample_write(JobInfo& job) {
-  journal::DumpProgress progress{.image = job.image, .bytes = job.write->bytes()};
-  if (const auto* meter = job.write->meter()) {
+void Runner::Impl::sample_write(const JobInfo& job, size_t storage, CopyInfo& copy) {
+  const std::string& name = storage_at(storage).name;
+  journal::DumpProgress progress{.image = job.image, .bytes = copy.write->bytes(), .storage = name};
+  if (const auto* meter = copy.write->meter()) {
     PathSample sample{.at = loop_.clock().now(), .joints = {meter->snapshot()}};
     sample.thread = loop::cpu_use_of_this_thread();
-    job.watch->add(std::move(sample));
-    progress.joints = job.watch->joints();
+    copy.watched.watch->add(std::move(sample));
+    progress.joints = copy.watched.watch->joints();
   }
   recorder_->record(progress);
-  tell_verdict(job);
+  tell_verdict(job, name, copy.watched);
 }
 
-void Runner::Impl::tell_verdict(JobInfo& job) {
-  const auto seen = job.watch->observe();
+void Runner::Impl::tell_verdict(const JobInfo& job, const std::string& storage, Watched& watched) {
+  const auto seen = watched.watch->observe();
   if (!seen) return;
-  job.judgement = flow::judge(*seen);
-  const std::string verdict(flow::name_of(job.judgement->verdict));
+  watched.judgement = flow::judge(*seen);
+  const std::string verdict(flow::name_of(watched.judgement->verdict));
   const auto now = loop_.clock().now();
-  const bool surer = job.judgement->confidence >= job.told_confidence + kSurer;
-  if (verdict == job.told_verdict && !surer && now - job.told_at < kTellAgainAfter) return;
-  job.told_verdict = verdict;
-  job.told_confidence = job.judgement->confidence;
-  job.told_at = now;
-  recorder_->record(journal::Verdict{job.image, verdict, job.judgement->confidence, job.judgement->evidence,
-                                     job.watch->rate()});
+  const bool surer = watched.judgement->confidence >= watched.told_confidence + kSurer;
+  if (verdict == watched.told_verdict && !surer && now - watched.told_at < kTellAgainAfter) return;
+  watched.told_verdict = verdict;
+  watched.told_confidence = watched.judgement->confidence;
+  watched.told_at = now;
+  recorder_->record(journal::Verdict{job.image, verdict, watched.judgement->confidence,
+                                     watched.judgement->evidence, watched.watch->rate(), storage});
 }
 
-void Runner::Impl::tell_wait(JobInfo& job, Wait why) {
+void Runner::Impl::tell_wait(JobInfo& job, const NowWaits& waits) {
   InForce now{.config = config_, .disk = job.disk, .in_parallel = in_parallel_};
   if (job.disk != nullptr) {
     now.max_dumps = max_dumps_of(*job.disk);
     const auto kps = interface_kps_.find(job.disk->interface_name);
     now.interface_kps = kps == interface_kps_.end() ? 0 : kps->second;
   }
-  recorder_->record(journal::Waiting{job.image, std::string(text_of(why)), std::string(code_of(why)),
-                                     parameters_of(why, now)});
-  job.judgement = flow::judge_waiting(verdict_of(why), text_of(why));
-  recorder_->record(journal::Verdict{job.image, std::string(flow::name_of(job.judgement->verdict)),
-                                     job.judgement->confidence, job.judgement->evidence, 0});
+  std::string text(text_of(waits.why));
+  if (waits.storage) {
+    now.storage = &storage_at(*waits.storage);
+    text += of_storage(*waits.storage);
+  }
+  recorder_->record(
+      journal::Waiting{job.image, text, std::string(code_of(waits.why)), parameters_of(waits.why, now)});
+  auto& judgement = job.watched.judgement;
+  judgement = flow::judge_waiting(verdict_of(waits.why), text);
+  recorder_->record(journal::Verdict{job.image,
+                                     std::string(flow::name_of(judgement->verdict)),
+                                     judgement->confidence,
+                                     judgement->evidence,
+                                     0,
+                                     {}});
 }
 
 void Runner::Impl::tell_run_verdict() {
@@ -95,11 +116,14 @@ void Runner::Impl::tell_run_verdict() {
   size_t waiting = 0;
   uint64_t rate = 0;
   for (const auto& [id, job] : jobs_) {
-    if (!job.judgement) continue;
-    if (job.dump || job.write) {
-      moving.push_back(*job.judgement);
-      if (job.dump) rate += job.watch->rate();
-    } else if (job.judgement->verdict == flow::Verdict::scheduled) {
+    for (const auto& copy : job.copies)
+      if (copy.write && copy.watched.judgement) moving.push_back(*copy.watched.judgement);
+    const auto& judgement = job.watched.judgement;
+    if (!judgement) continue;
+    if (job.dump) {
+      moving.push_back(*judgement);
+      rate += job.watched.watch->rate();
+    } else if (judgement->verdict == flow::Verdict::scheduled) {
       ++waiting;
     }
   }

@@ -171,7 +171,7 @@ TEST_F(RunnerTest, SeveralVolumesAtATime) {
   EXPECT_EQ(ran.count<journal::VolumeFinished>(), 2U);
   std::set<std::string> begun_on;
   uint64_t kib = 0;
-  for (const char* disk : {"/d1", "/d2"}) begun_on.insert(ran.dump(disk).writing.begun_on);
+  for (const char* disk : {"/d1", "/d2"}) begun_on.insert(ran.dump(disk).writing().begun_on);
   EXPECT_EQ(begun_on, (std::set<std::string>{"V-001", "V-002"}));
   for (const auto& volume : ran.state.volumes) kib += volume.kib;
   EXPECT_GE(kib, (kOne.size() + kTwo.size()) / 1024);
@@ -271,7 +271,7 @@ TEST_F(RunnerTest, NoMoreVolumesAndTheNextRunFlushes) {
     client.estimates["/d2"] = 1500;  // less than it turns out to be: what is known not to fit is not dumped
   });
   EXPECT_EQ(ran.status & 16, 16);
-  ASSERT_TRUE(ran.state.no_volume);
+  ASSERT_FALSE(ran.state.no_volume.empty());
   EXPECT_EQ(ran.dump("/d2").phase, Phase::left) << ran.dump("/d2").failure;
   EXPECT_NE(ran.dump("/d2").left_reason.find("runtapes=1"), std::string::npos);
   EXPECT_FALSE(held().empty()) << "not safe on a volume";
@@ -325,9 +325,9 @@ TEST_F(RunnerTest, AnEmptyChangerIsNoticedInTime) {
       "volume-error";
   const auto ran = run(all_good);
   EXPECT_EQ(ran.status, 16);
-  ASSERT_TRUE(ran.state.no_volume);
-  EXPECT_NE(ran.state.no_volume->reason.find("No acceptable volumes found"), std::string::npos)
-      << ran.state.no_volume->reason;
+  ASSERT_EQ(ran.state.no_volume.size(), 1U);
+  const auto& why = ran.state.no_volume.front().reason;
+  EXPECT_NE(why.find("No acceptable volumes found"), std::string::npos) << why;
   for (const char* disk : {"/d1", "/d2", "/d3"}) EXPECT_EQ(ran.dump(disk).image.level, 1) << disk;
   EXPECT_EQ(labels(), std::vector<std::string>{"V-001"});
 }
@@ -378,7 +378,7 @@ TEST_F(RunnerTest, ADamagedHoldingFileIsKeptAndTheNightGoesOn) {
   EXPECT_NE(of("/d2").left_reason.find("is damaged"), std::string::npos) << of("/d2").left_reason;
   EXPECT_EQ(held().size(), 3U) << "what is damaged is kept as evidence";
   EXPECT_EQ(next.count<journal::VolumeStarted>(), 1U);
-  EXPECT_FALSE(next.state.no_volume);
+  EXPECT_TRUE(next.state.no_volume.empty());
   EXPECT_EQ(next.dump("/d1").phase, Phase::written);
 }
 
@@ -397,7 +397,7 @@ TEST_F(RunnerTest, AMissingChunkIsNotTheVolumesFault) {
   EXPECT_EQ(ran.dump("/d1").phase, Phase::written) << ran.dump("/d1").left_reason;
   EXPECT_EQ(ran.dump("/d2").phase, Phase::left);
   EXPECT_NE(ran.dump("/d2").left_reason.find("_d2.0.2"), std::string::npos) << ran.dump("/d2").left_reason;
-  EXPECT_FALSE(ran.state.no_volume) << ran.state.no_volume->reason;
+  EXPECT_TRUE(ran.state.no_volume.empty()) << ran.state.no_volume.front().reason;
   EXPECT_EQ(ran.count<journal::VolumeStarted>(), 1U);
   EXPECT_EQ(ran.status & 16, 16);
 }
@@ -526,8 +526,8 @@ TEST_F(RunnerTest, RatesThatCannotBeReadAreToldOfAndMeasuredAnew) {
   ASSERT_TRUE(base::replace_file(root / "log/rates", "no JSON", 0600));
   const Ran ran = run(all_good);
   EXPECT_EQ(ran.dump("/d1").phase, Phase::written);
-  EXPECT_TRUE(std::ranges::any_of(
-      ran.state.notes, [](const auto& it) { return it.text.contains("this is no JSON object"); }));
+  EXPECT_TRUE(std::ranges::any_of(ran.state.notes,
+                                  [](const auto& it) { return it.text.contains("this is no JSON object"); }));
   EXPECT_TRUE(journal::load_rates(root / "log"));
 }
 

@@ -14,11 +14,11 @@ namespace headrace::drive {
 class VolumeDesk {
  public:
   virtual ~VolumeDesk() = default;
-  // The volume that the job is written to has come to its end. Answered later, with the next one or with why
+  // The volume of this writer of the run has come to its end. Answered later, with the next one or with why
   // there is none.
   using Answer = std::move_only_function<void(base::Result<LoadedVolume>)>;
-  virtual void next_volume(JobId job, Answer answer) = 0;
-  virtual void part_ended(JobId job, const volume::PartResult& part) = 0;
+  virtual void next_volume(size_t writer, Answer answer) = 0;
+  virtual void part_ended(size_t writer, const volume::PartResult& part) = 0;
 };
 
 }  // namespace headrace::drive

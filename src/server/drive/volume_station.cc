@@ -10,15 +10,6 @@ namespace headrace::drive {
 using base::ErrorKind;
 using base::Result;
 
-Result<std::unique_ptr<VolumeStation>> VolumeStation::open(loop::Loop& loop,
-                                                           const config::ServerConfig& config,
-                                                           const std::string& timestamp, size_t writers) {
-  auto changer = volume::make_changer(config, config.first_storage());
-  if (!changer) return std::unexpected(std::move(changer).error());
-  return std::unique_ptr<VolumeStation>(
-      new VolumeStation(loop, config, timestamp, std::move(*changer), writers));
-}
-
 namespace {
 
 // A volume and the changer it goes back to: whoever has the last share of the volume may outlive the station.
@@ -67,11 +58,12 @@ struct VolumeStation::Found {
   }
 };
 
-VolumeStation::VolumeStation(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
-                             std::unique_ptr<volume::Changer> changer, size_t writers)
+VolumeStation::VolumeStation(loop::Loop& loop, const config::ServerConfig& config,
+                             const config::Storage& storage, std::string timestamp,
+                             std::shared_ptr<volume::Changer> changer, size_t writers)
     : loop_(loop),
       config_(config),
-      storage_(config.first_storage()),
+      storage_(storage),
       timestamp_(std::move(timestamp)),
       lane_(loop.new_lane()),
       found_(std::make_shared<Found>(

@@ -1,6 +1,6 @@
-// The run's place at the changer: for each writer loads one volume after another, labelled and entered in the
-// tapelist. Choosing and labelling happen on a lane of the changer's, all else on a volume on the lane of its
-// writer. Owned by the runner; loop thread.
+// A storage's place at its changer: for each writer loads one volume after another, labelled and entered in
+// the tapelist. Choosing and labelling happen on a lane of the changer's, all else on a volume on the lane of
+// its writer. Owned by the runner; loop thread.
 #pragma once
 
 #include <functional>
@@ -36,10 +36,10 @@ class VolumeStation {
     std::vector<std::string> notes;  // as in Loading
   };
 
-  // `timestamp` is the run's: written into labels and tapelist. Error: there is no changer.
-  static base::Result<std::unique_ptr<VolumeStation>> open(loop::Loop& loop,
-                                                           const config::ServerConfig& config,
-                                                           const std::string& timestamp, size_t writers = 1);
+  // `storage` is one of the configuration's, `timestamp` the run's: written into labels and tapelist. The
+  // changer is shared by all storages that name the same one: open_changer makes it.
+  VolumeStation(loop::Loop& loop, const config::ServerConfig& config, const config::Storage& storage,
+                std::string timestamp, std::shared_ptr<volume::Changer> changer, size_t writers = 1);
   ~VolumeStation();
 
   // Finds the volume that the next load() will load, and keeps it from others; changes nothing on it.
@@ -57,8 +57,6 @@ class VolumeStation {
   const config::Storage& storage() const { return storage_; }
 
  private:
-  VolumeStation(loop::Loop& loop, const config::ServerConfig& config, std::string timestamp,
-                std::unique_ptr<volume::Changer> changer, size_t writers);
   void choose(size_t writer, std::move_only_function<void(Loading)> done);
 
   // The changer, what decides about volumes, and a volume chosen and not yet loaded; touched on the lane

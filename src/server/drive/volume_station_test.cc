@@ -11,9 +11,10 @@ class VolumeStationTest : public NightBench {
  protected:
   void open(size_t writers = 1) {
     config = configuration();
-    auto opened = VolumeStation::open(*loop, config, "20261123000000", writers);
-    ASSERT_TRUE(opened) << opened.error().what();
-    station = std::move(*opened);
+    auto changer = volume::make_changer(config, config.first_storage());
+    ASSERT_TRUE(changer) << changer.error().what();
+    station = std::make_unique<VolumeStation>(*loop, config, config.first_storage(), "20261123000000",
+                                              std::move(*changer), writers);
   }
   VolumeStation::Loading load(size_t writer = 0) {
     VolumeStation::Loading got;

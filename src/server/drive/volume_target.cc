@@ -4,9 +4,9 @@ namespace headrace::drive {
 
 using base::Result;
 
-VolumeTarget::VolumeTarget(loop::Loop& loop, VolumeDesk& desk, JobId job, LoadedVolume volume,
+VolumeTarget::VolumeTarget(loop::Loop& loop, VolumeDesk& desk, size_t writer, LoadedVolume volume,
                            volume::PartOptions options, uint64_t lane)
-    : loop_(loop), desk_(desk), job_(job), volume_(std::move(volume)), options_(options), lane_(lane) {}
+    : loop_(loop), desk_(desk), number_(writer), volume_(std::move(volume)), options_(options), lane_(lane) {}
 
 VolumeTarget::~VolumeTarget() = default;
 
@@ -28,7 +28,7 @@ void VolumeTarget::abandon() {
 }
 
 void VolumeTarget::volume_wanted() {
-  desk_.next_volume(job_, [this, alive = alive_.ref()](Result<LoadedVolume> next) {
+  desk_.next_volume(number_, [this, alive = alive_.ref()](Result<LoadedVolume> next) {
     if (alive.expired() || !writer_) return;
     if (!next) return writer_->refuse(std::move(next).error());
     writer_->use(next->volume, next->label);

@@ -12,7 +12,7 @@ namespace headrace::drive {
 
 class VolumeTarget : public dump::Target, public volume::PartOwner {
  public:
-  VolumeTarget(loop::Loop& loop, VolumeDesk& desk, JobId job, LoadedVolume volume,
+  VolumeTarget(loop::Loop& loop, VolumeDesk& desk, size_t writer, LoadedVolume volume,
                volume::PartOptions options, uint64_t lane);
   ~VolumeTarget() override;
 
@@ -22,7 +22,7 @@ class VolumeTarget : public dump::Target, public volume::PartOwner {
   void volume_wanted() override;
   void part_done(const volume::PartResult& part) override {
     volume_failed_ = volume_failed_ || !part.good;
-    desk_.part_ended(job_, part);
+    desk_.part_ended(number_, part);
   }
 
   // The volume, not the client, ended the dump.
@@ -32,7 +32,7 @@ class VolumeTarget : public dump::Target, public volume::PartOwner {
  private:
   loop::Loop& loop_;
   VolumeDesk& desk_;
-  JobId job_;
+  size_t number_;  // of the writer
   LoadedVolume volume_;
   volume::PartOptions options_;
   uint64_t lane_;

@@ -9,7 +9,7 @@
 
 namespace headrace::drive {
 
-Writers::Writers(const Limits& limits)
+Writers::Writers(const StorageLimits& limits)
     : writers_(static_cast<size_t>(
           std::clamp<int64_t>(limits.parallel_writes, 1, std::max<int64_t>(limits.volumes, 1)))),
       volumes_(limits.volumes),

@@ -1,5 +1,5 @@
-// The run's writers and the volume of each, as the drive (drive.h) counts them: what is loaded, what is being
-// written, what room is left, how many volumes the run may still use. Pure; owned by the drive. What is
+// A storage's writers and the volume of each, as the drive (drive.h) counts them: what is loaded, what is
+// being written, what room is left, how many volumes the run may still use. Pure; owned by the drive. What is
 // written, and when a volume is begun, the drive decides.
 //
 //   none ──begin_load──▶ loading ──ready──▶ ready ──end_volume──▶ none
@@ -33,7 +33,7 @@ class Writers {
   };
 
   // As many as `limits` allows: taper-parallel-write, within runtapes.
-  explicit Writers(const Limits& limits);
+  explicit Writers(const StorageLimits& limits);
 
   size_t size() const { return writers_.size(); }
   const Writer& at(size_t writer) const { return writers_[writer]; }

@@ -29,7 +29,7 @@ TEST(Writers, SayWhyThereIsNoFurtherVolume) {
   writers.no_more("the changer is empty");
   EXPECT_EQ(writers.why_no_more(), "the changer is empty");
   EXPECT_EQ(writers.trouble(), journal::VolumeTrouble::error);
-  EXPECT_EQ(Writers(Limits{.volumes = 0}).why_no_more(), "no volume is to be used in this run");
+  EXPECT_EQ(Writers(StorageLimits{.volumes = 0}).why_no_more(), "no volume is to be used in this run");
 }
 
 TEST(Writers, KnowTheRoomThatIsLeft) {
@@ -52,7 +52,7 @@ TEST(Writers, KnowTheRoomThatIsLeft) {
   EXPECT_EQ(writers.room_kib(), 170U);
   writers.no_more("none");
   EXPECT_EQ(writers.room_kib(0, true), 70U);
-  EXPECT_EQ(Writers(Limits{}).room_kib(0, false), UINT64_MAX);
+  EXPECT_EQ(Writers(StorageLimits{}).room_kib(0, false), UINT64_MAX);
 }
 
 TEST(Writers, AVolumeIsHandedOverWithWhatIsOnIt) {

@@ -100,13 +100,12 @@ class Years {
     SCOPED_TRACE(fmt::format("night {}", night_));
     grow();
     const auto plan = make_tonights_plan();
-    drive_.emplace(
-        Limits{.in_parallel = 5,
-               .volumes = capacity_.volumes,
-               .parallel_writes = site_.parallel_writes,
-               .dumps_on_volume = site_.dumps_on_volume,
-               .volume_kib = site_.parallel_writes > 1 ? static_cast<uint64_t>(capacity_.volume_kib) : 0,
-               .reserve_percent = 50});
+    const StorageLimits storage{
+        .volumes = capacity_.volumes,
+        .parallel_writes = site_.parallel_writes,
+        .dumps_on_volume = site_.dumps_on_volume,
+        .volume_kib = site_.parallel_writes > 1 ? static_cast<uint64_t>(capacity_.volume_kib) : 0};
+    drive_.emplace(Limits{.in_parallel = 5, .reserve_percent = 50}, std::vector{storage});
     writers_.assign(static_cast<size_t>(site_.parallel_writes), {});
     loads_ = 0;
     jobs_.clear();

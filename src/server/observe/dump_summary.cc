@@ -51,6 +51,28 @@ std::string kps(uint64_t kib, double seconds) {
   return seconds > 0 ? fmt::format("{:.1f}", static_cast<double>(kib) / seconds) : "--";
 }
 
+std::vector<const journal::WritingState*> written_of(const DumpState& dump) {
+  std::vector<const journal::WritingState*> written;
+  for (const auto& it : dump.writings)
+    if (it.written) written.push_back(&it);
+  return written;
+}
+
+void add_written(Row& row, const journal::WritingState& writing) {
+  row.cells[8] = minutes(writing.seconds);
+  row.cells[9] = kps(base::to_kib(writing.bytes), writing.seconds);
+}
+
+// As amreport: a line for each further storage that has it.
+void add_further_copies(std::vector<Row>& rows, const DumpState& dump) {
+  const auto written = written_of(dump);
+  for (size_t i = dump.phase == Phase::written ? 1 : 0; i < written.size(); ++i) {
+    Row& row = rows.emplace_back();
+    row.dumper_word = "FLUSH";
+    add_written(row, *written[i]);
+  }
+}
+
 Row row_of(const DumpState& dump, const ReportOptions& options) {
   Row row;
   const auto size = [&options](uint64_t kib) {
@@ -72,10 +94,9 @@ Row row_of(const DumpState& dump, const ReportOptions& options) {
     row.cells[6] = minutes(dump.dump_seconds);
     row.cells[7] = kps(dump.stored_kib, dump.dump_seconds);
   }
-  if (dump.phase == Phase::written) {
-    row.cells[8] = minutes(dump.writing.seconds);
-    row.cells[9] = kps(base::to_kib(dump.writing.bytes), dump.writing.seconds);
-  }
+  // That some storage has it is said; what is missing is said by the word.
+  const auto written = written_of(dump);
+  if (dump.phase == Phase::written && !written.empty()) add_written(row, *written.front());
   const bool over = options.life != Life::running;
   if (is_missing(dump, options.life))
     row.dumper_word = "MISSING";
@@ -87,7 +108,9 @@ Row row_of(const DumpState& dump, const ReportOptions& options) {
     row.dumper_word = "FLUSH";
   else if (!dump.dumped)
     row.dumper_word = state_word(dump, options.life);
-  if (sized && !dump.writing.failure.empty() && dump.writing.partial && dump.phase != Phase::written)
+  const bool partial =
+      std::ranges::any_of(dump.writings, [](const auto& it) { return !it.failure.empty() && it.partial; });
+  if (sized && partial && dump.phase != Phase::written)
     row.taper_word = "PARTIAL";
   else if (sized && dump.phase != Phase::written && (over || dump.phase == Phase::left))
     row.taper_word = "ON HOLDING";
@@ -156,7 +179,10 @@ std::string dump_summary(const journal::RunState& state, const ReportOptions& op
   });
   std::vector<Row> rows;
   rows.reserve(order.size());
-  for (const auto* dump : order) rows.push_back(row_of(*dump, options));
+  for (const auto* dump : order) {
+    rows.push_back(row_of(*dump, options));
+    add_further_copies(rows, *dump);
+  }
 
   const char unit =
       static_cast<char>(options.unit >= 'a' && options.unit <= 'z' ? options.unit - 32 : options.unit);

@@ -107,6 +107,16 @@ Json parameters_of(const DumpState& dump) {
   return list;
 }
 
+void add_writing(Json& out, const journal::WritingState& writing) {
+  if (!writing.labels.empty()) {
+    out["storage"] = writing.storage;
+    out["volumes"] = writing.labels;
+    out["parts"] = writing.parts;
+    out["write_seconds"] = writing.seconds;
+  }
+  if (!writing.failure.empty()) out["write_failure"] = writing.failure;
+}
+
 Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
   Json out;
   out["host"] = dump.image.host;
@@ -148,13 +158,16 @@ Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
   if (dump.phase != journal::Phase::written && !dump.holding_file.empty())
     out["holding_file"] = dump.holding_file;
   if (!dump.left_reason.empty()) out["left_reason"] = dump.left_reason;
-  if (!dump.writing.labels.empty()) {
-    out["storage"] = dump.writing.storage;
-    out["volumes"] = dump.writing.labels;
-    out["parts"] = dump.writing.parts;
-    out["write_seconds"] = dump.writing.seconds;
+  add_writing(out, dump.writing());
+  if (dump.storages.size() > 1 || dump.writings.size() > 1) {
+    out["storages"] = dump.storages;
+    out["writings"] = Json::array();
+    for (const auto& writing : dump.writings) {
+      Json of = {{"storage", writing.storage}, {"written", writing.written}, {"left", writing.left}};
+      add_writing(of, writing);
+      out["writings"].push_back(std::move(of));
+    }
   }
-  if (!dump.writing.failure.empty()) out["write_failure"] = dump.writing.failure;
   return out;
 }
 
@@ -220,10 +233,16 @@ Json facts_of(const RunState& state, Life life, int64_t now_us) {
     if (!limit.disk.empty()) it["disk"] = limit.disk;
     out["limits"].push_back(std::move(it));
   }
-  if (state.no_volume)
-    out["no_volume"] = {
-        {"trouble", state.no_volume->trouble == journal::VolumeTrouble::config ? "config" : "error"},
-        {"reason", state.no_volume->reason}};
+  const auto no_volume = [](const journal::NoVolume& it) -> Json {
+    return {{"trouble", it.trouble == journal::VolumeTrouble::config ? "config" : "error"},
+            {"reason", it.reason},
+            {"storage", it.storage}};
+  };
+  if (!state.no_volume.empty()) out["no_volume"] = no_volume(state.no_volume.front());
+  if (state.no_volume.size() > 1) {
+    out["no_volumes"] = Json::array();
+    for (const auto& it : state.no_volume) out["no_volumes"].push_back(no_volume(it));
+  }
   out["leftovers"] = Json::array();
   for (const auto& leftover : state.leftovers) out["leftovers"].push_back(leftover.what);
   out["notes"] = Json::array();

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/bytes.h"
+#include "server/observe/text.h"
 
 namespace headrace::observe {
 
@@ -30,8 +31,8 @@ Movement movement_of(const DumpState& dump, int64_t now_us) {
     return {dump.bytes, expected, dump.attempts.empty() ? 0 : since(dump.attempts.back().started_us),
             since(dump.moved_us)};
   if (dump.phase == Phase::writing)
-    return {std::max(dump.writing.bytes, dump.writing.sampled), dump.stored_kib * base::kKiB,
-            since(dump.writing.started_us), since(dump.moved_us)};
+    return {std::max(dump.writing().bytes, dump.writing().sampled), dump.stored_kib * base::kKiB,
+            since(dump.writing().started_us), since(dump.moved_us)};
   if (dump.dumped || dump.flush) return {dump.stored_kib * base::kKiB, expected, dump.dump_seconds, 0};
   return {0, expected, 0, 0};
 }
@@ -131,9 +132,15 @@ std::string exit_status_text(int status) {
   return text;
 }
 
+std::string of_storage(const RunState& state, const std::string& storage) {
+  return storage.empty() || !state.several_storages() ? "" : " of storage " + printable(storage);
+}
+
 uint64_t images_on(const RunState& state, const std::string& label) {
   return static_cast<uint64_t>(std::ranges::count_if(state.dumps, [&label](const DumpState& dump) {
-    return std::ranges::find(dump.writing.labels, label) != dump.writing.labels.end();
+    return std::ranges::any_of(dump.writings, [&label](const journal::WritingState& writing) {
+      return std::ranges::find(writing.labels, label) != writing.labels.end();
+    });
   }));
 }
 

@@ -48,6 +48,8 @@ int status_bits_of(const journal::RunState& state);
 // "failed, strange" for 6; "all well" for 0.
 std::string exit_status_text(int status);
 
+// " of storage b" where a run has several; else empty.
+std::string of_storage(const journal::RunState& state, const std::string& storage);
 // The number of images with parts on this volume.
 uint64_t images_on(const journal::RunState& state, const std::string& label);
 

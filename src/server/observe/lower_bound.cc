@@ -46,18 +46,24 @@ bool goes_to_volume(const DumpState& dump) {
   return !dump.attempts.empty() && dump.attempts.back().to == journal::Destination::volume;
 }
 
+// To the storage that took longest: it is written to several at once.
 double write_seconds(const DumpState& dump) {
-  return dump.phase == Phase::written && !goes_to_volume(dump) ? dump.writing.seconds : 0;
+  if (dump.phase != Phase::written || goes_to_volume(dump)) return 0;
+  double most = 0;
+  for (const auto& writing : dump.writings) most = std::max(most, writing.seconds);
+  return most;
 }
 
-// In the writer's hands, by the clock of the journal.
-std::vector<Span> written_spans(const RunState& state) {
-  std::vector<Span> spans;
+// In the writers' hands, by the clock of the journal; by storage.
+std::map<std::string, std::vector<Span>> written_spans(const RunState& state) {
+  std::map<std::string, std::vector<Span>> spans;
   for (const auto& dump : state.dumps) {
-    if (dump.phase != Phase::written) continue;
-    const double seconds = goes_to_volume(dump) ? dump.dump_seconds : dump.writing.seconds;
-    const double from = static_cast<double>(dump.writing.started_us - state.started_us) / 1e6;
-    spans.push_back({from, from + seconds});
+    for (const auto& writing : dump.writings) {
+      if (!writing.written) continue;
+      const double seconds = goes_to_volume(dump) ? dump.dump_seconds : writing.seconds;
+      const double from = static_cast<double>(writing.started_us - state.started_us) / 1e6;
+      spans[writing.storage].push_back({from, from + seconds});
+    }
   }
   return spans;
 }
@@ -133,8 +139,10 @@ LowerBound lower_bound_of(const RunState& state) {
   add_interfaces(state, out.bounds);
   add_holding(state, out.bounds);
   // Images of earlier runs may be written while the plan is made.
-  if (const auto spans = written_spans(state); !spans.empty())
-    out.bounds.push_back({"volume writer", {}, length_of(spans) / most_at_once(spans)});
+  const auto by_storage = written_spans(state);
+  for (const auto& [storage, spans] : by_storage)
+    out.bounds.push_back(
+        {"volume writer", by_storage.size() > 1 ? storage : "", length_of(spans) / most_at_once(spans)});
   std::ranges::stable_sort(out.bounds, std::greater(), &Bound::seconds);
   return out;
 }

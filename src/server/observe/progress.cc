@@ -55,7 +55,7 @@ void totals(const RunState& state, int64_t now_us, size_t bar_width, std::vector
     else if (dump.phase == Phase::writing)
       written += std::min(moved.bytes, size);
     else
-      written += std::min(dump.writing.bytes, size);
+      written += std::min(dump.writing().bytes, size);
   }
   const double seconds = static_cast<double>(now_us - state.started_us) / 1e6;
   if (to_dump > 0)
@@ -80,7 +80,8 @@ std::string counts(const RunState& state) {
   add(sums.failed, "FAILED");
   for (const auto& volume : state.volumes)
     if (!volume.finished) out += fmt::format("; volume {}", printable(volume.label));
-  if (state.no_volume) out += "; NO VOLUME: " + first_line(state.no_volume->reason);
+  for (const auto& it : state.no_volume)
+    out += fmt::format("; NO VOLUME{}: {}", of_storage(state, it.storage), first_line(it.reason));
   return out;
 }
 

@@ -56,18 +56,32 @@ std::string header(const RunState& state, Life life) {
 
 std::string tape_info(const RunState& state, const ReportOptions& options) {
   std::string out;
-  std::string labels;
-  for (const auto& volume : state.volumes) labels += (labels.empty() ? "" : ", ") + printable(volume.label);
-  if (!labels.empty())
-    out += fmt::format(
-        "{} {} {}.\n",
-        state.run.kind == journal::RunKind::flush ? "The dumps were flushed to" : "These dumps were to",
-        state.volumes.size() == 1 ? "tape" : "tapes", labels);
-  if (state.no_volume) {
-    const std::string why = printable(state.no_volume->reason);
-    out += state.no_volume->trouble == journal::VolumeTrouble::config
-               ? fmt::format("Not using all tapes because {}.\n", why)
-               : fmt::format("*** A TAPE ERROR OCCURRED: [{}].\n", why);
+  // In the order in which the storages began.
+  std::vector<std::string> storages;
+  for (const auto& volume : state.volumes)
+    if (std::ranges::find(storages, volume.storage) == storages.end()) storages.push_back(volume.storage);
+  for (const auto& storage : storages) {
+    std::string labels;
+    size_t count = 0;
+    for (const auto& volume : state.volumes) {
+      if (volume.storage != storage) continue;
+      ++count;
+      labels += (labels.empty() ? "" : ", ") + printable(volume.label);
+    }
+    const std::string to =
+        state.several_storages() ? fmt::format(" to storage '{}'", printable(storage)) : "";
+    out +=
+        fmt::format("{} {} {}.\n",
+                    state.run.kind == journal::RunKind::flush ? fmt::format("The dumps{} were flushed to", to)
+                                                              : fmt::format("These dumps{} were to", to),
+                    count == 1 ? "tape" : "tapes", labels);
+  }
+  for (const auto& it : state.no_volume) {
+    const std::string why = printable(it.reason);
+    const std::string of = of_storage(state, it.storage);
+    out += it.trouble == journal::VolumeTrouble::config
+               ? fmt::format("Not using all tapes{} because {}.\n", of, why)
+               : fmt::format("*** A TAPE ERROR OCCURRED{}: [{}].\n", of, why);
   }
   const auto left = sums_of(state, options.life).left;
   if (left.dumps > 0)
@@ -99,9 +113,11 @@ std::string failure_summary(const RunState& state, Life life) {
     if (is_missing(dump, life))
       out += fmt::format("  {} {} RESULTS MISSING\n", printable(dump.image.host),
                          printable(base::quote(dump.image.disk)));
-    if (dump.phase != Phase::written && !dump.writing.failure.empty())
-      out += fmt::format("{}  {}taper: {}\n", name, dump.writing.partial ? "partial " : "",
-                         first_line(dump.writing.failure));
+    if (dump.phase == Phase::written) continue;
+    for (const auto& writing : dump.writings)
+      if (!writing.failure.empty())
+        out += fmt::format("{}  {}taper{}: {}\n", name, writing.partial ? "partial " : "",
+                           of_storage(state, writing.storage), first_line(writing.failure));
   }
   return out;
 }
@@ -241,7 +257,7 @@ std::string notes(const RunState& state) {
     if (dump.phase == Phase::left)
       out += fmt::format("  driver: {} level {} stays on holding disk: {}\n", dle_name(dump.image),
                          dump.image.level,
-                         first_line(dump.left_reason.empty() ? dump.writing.failure : dump.left_reason));
+                         first_line(dump.left_reason.empty() ? dump.writing().failure : dump.left_reason));
   if (state.unknown_events > 0)
     out += fmt::format("  driver: {} in the journal of a newer Headrace not understood\n",
                        count_of(state.unknown_events, "event"));
@@ -276,13 +292,14 @@ Statistics statistics_of(const RunState& state) {
         f->native_kib += dump.native_kib;
         f->stored_kib += dump.stored_kib;
       }
-      if (dump.phase == Phase::written) {
+      for (const auto& writing : dump.writings) {
+        if (!writing.written) continue;
         ++f->taped;
         ++f->taped_by_level[dump.image.level];
-        f->parts += static_cast<uint64_t>(std::max(dump.writing.parts, 0));
-        f->parts_by_level[dump.image.level] += static_cast<uint64_t>(std::max(dump.writing.parts, 0));
-        f->tape_seconds += dump.writing.seconds;
-        f->tape_kib += base::to_kib(dump.writing.bytes);
+        f->parts += static_cast<uint64_t>(std::max(writing.parts, 0));
+        f->parts_by_level[dump.image.level] += static_cast<uint64_t>(std::max(writing.parts, 0));
+        f->tape_seconds += writing.seconds;
+        f->tape_kib += base::to_kib(writing.bytes);
       }
     }
   }

@@ -59,14 +59,15 @@ void add(std::string& note, const std::string& more) {
 
 std::string labels_of(const DumpState& dump) {
   std::string out;
-  for (const auto& label : dump.writing.labels) out += (out.empty() ? "" : ", ") + printable(label);
+  for (const auto& writing : dump.writings)
+    for (const auto& label : writing.labels) out += (out.empty() ? "" : ", ") + printable(label);
   return out;
 }
 
 // Where an image is being written to, also before its first part is there: the volume of its last part, or on
 // which it began; when that is at its end, the newest.
 std::string volume_of(const RunState& state, const DumpState& dump) {
-  const auto& writing = dump.writing;
+  const auto& writing = dump.writing();
   const std::string& last = writing.labels.empty() ? writing.begun_on : writing.labels.back();
   const bool in_use = std::ranges::any_of(
       state.volumes, [&last](const auto& it) { return it.label == last && !it.finished; });
@@ -133,7 +134,7 @@ std::string note_of(const RunState& state, const DumpState& dump, const StatusOp
       if (dump.retried()) add(note, fmt::format("at try {}", dump.attempts.back().number));
       break;
     case Phase::left:
-      note = first_line(dump.left_reason.empty() ? dump.writing.failure : dump.left_reason);
+      note = first_line(dump.left_reason.empty() ? dump.writing().failure : dump.left_reason);
       break;
     case Phase::failed:
       note = first_line(dump.failure);
@@ -229,18 +230,20 @@ std::string volume_lines(const RunState& state, Life life) {
   Table table({Align::left, Align::left, Align::right, Align::left, Align::right, Align::left, Align::left});
   for (const auto& volume : state.volumes) {
     const uint64_t used = volume.used_kib();
-    table.row({"volume " + printable(volume.label),
-               volume.slot.empty() ? "" : "slot " + printable(volume.slot), human_kib(used),
-               volume.length_kib > 0 ? "of " + human_kib(volume.length_kib) : "",
-               percent(used, volume.length_kib),
-               fmt::format("{}, {}", count_of(images_on(state, volume.label), "dump"),
-                           count_of(volume.parts, "part")),
-               !volume.finished         ? (life == Life::running ? "in use" : "not closed")
-               : volume.message == "OK" ? ""
-                                        : first_line(volume.message)});
+    table.row(
+        {"volume " + printable(volume.label),
+         volume.slot.empty() ? "" : "slot " + printable(volume.slot) + of_storage(state, volume.storage),
+         human_kib(used), volume.length_kib > 0 ? "of " + human_kib(volume.length_kib) : "",
+         percent(used, volume.length_kib),
+         fmt::format("{}, {}", count_of(images_on(state, volume.label), "dump"),
+                     count_of(volume.parts, "part")),
+         !volume.finished         ? (life == Life::running ? "in use" : "not closed")
+         : volume.message == "OK" ? ""
+                                  : first_line(volume.message)});
   }
   std::string out = table.text();
-  if (state.no_volume) out += fmt::format("NO VOLUME: {}\n", first_line(state.no_volume->reason));
+  for (const auto& it : state.no_volume)
+    out += fmt::format("NO VOLUME{}: {}\n", of_storage(state, it.storage), first_line(it.reason));
   return out;
 }
 

@@ -152,15 +152,15 @@ class Nights {
     const auto plan = plan::make_plan(inputs, answers);
 
     holding_ = {server.holding_kib, server.holding_kib};
-    Limits limits{.in_parallel = server.in_parallel,
-                  .volumes = server.volumes,
-                  .parallel_writes = server.drives,
-                  .volume_kib = server.volume_kib};
+    Limits limits{.in_parallel = server.in_parallel};
+    const StorageLimits storage{.volumes = server.volumes,
+                                .parallel_writes = server.drives,
+                                .volume_kib = server.volume_kib,
+                                .kps = static_cast<uint64_t>(server.drive_kps)};
     if (server.netusage_kps > 0) limits.interface_kps["default"] = server.netusage_kps;
     if (choice_.order == Order::amanda) limits.dump_order = "tttTTTTTTTTT";
     limits.finish_soonest = choice_.order == Order::measured;
-    limits.volume_kps = static_cast<uint64_t>(server.drive_kps);
-    drive_.emplace(limits);
+    drive_.emplace(limits, std::vector{storage});
     jobs_.clear();
     moving_.clear();
     loading_.clear();
