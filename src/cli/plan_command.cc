@@ -8,6 +8,7 @@
 
 #include "base/human_kib.h"
 #include "cli/night_context.h"
+#include "server/drive/level_reasons.h"
 #include "server/observe/text.h"
 #include "server/plan/forecast.h"
 
@@ -33,10 +34,19 @@ const char* source_name(plan::EstimateSource source) {
   return "guess";
 }
 
-Json level_json(const plan::PlannedLevel& level) {
-  return {
-      {"level", level.level}, {"native_kib", level.native_kib},        {"stored_kib", level.stored_kib},
-      {"kps", level.kps},     {"estimate", source_name(level.source)}, {"reason", level.reason.sentence()}};
+Json level_json(const plan::PlannedLevel& level, const config::DiskListEntry& disk,
+                const config::ServerConfig& config) {
+  Json parameters = Json::array();
+  for (const auto& it : drive::parameters_of(level.reason.why, disk, config))
+    parameters.push_back({{"name", it.name}, {"value", it.value}, {"of", it.of}});
+  return {{"level", level.level},
+          {"native_kib", level.native_kib},
+          {"stored_kib", level.stored_kib},
+          {"kps", level.kps},
+          {"estimate", source_name(level.source)},
+          {"reason", level.reason.sentence()},
+          {"code", drive::code_of(level.reason.why)},
+          {"parameters", std::move(parameters)}};
 }
 
 // Every level that was asked for; -1: no value came.
@@ -72,7 +82,8 @@ void print_estimates(const Json& estimates) {
   if (!estimates.empty()) fmt::print("{}\n", table.text());
 }
 
-void print_json(const drive::Night& night, const plan::Plan& plan, Json estimates) {
+void print_json(const drive::Night& night, const plan::Plan& plan, Json estimates,
+                const config::ServerConfig& config) {
   const auto named = [&night](size_t dle) {
     return Json{{"host", night.disks[dle].host}, {"disk", night.disks[dle].disk}};
   };
@@ -80,8 +91,9 @@ void print_json(const drive::Night& night, const plan::Plan& plan, Json estimate
   for (const auto& dump : plan.dumps) {
     auto one = named(dump.dle);
     one["priority"] = dump.priority;
-    one.update(level_json(dump.as));
-    if (dump.degraded) one["without_volume"] = level_json(*dump.degraded);
+    const auto& disk = night.disks[dump.dle];
+    one.update(level_json(dump.as, disk, config));
+    if (dump.degraded) one["without_volume"] = level_json(*dump.degraded, disk, config);
     if (!dump.not_degraded.empty()) one["without_volume_not"] = dump.not_degraded;
     dumps.push_back(std::move(one));
   }
@@ -202,7 +214,7 @@ int plan(const PlanOptions& options) {
   const auto planned = plan::make_plan(night.inputs, answers.answers());
   auto estimates = options.clients ? estimates_json(night, answers.answers()) : Json::array();
   if (options.json) {
-    print_json(night, planned, std::move(estimates));
+    print_json(night, planned, std::move(estimates), context->server.config);
   } else {
     if (options.estimates) print_estimates(estimates);
     print_text(night, planned);

@@ -111,6 +111,9 @@ struct DlePlanned {
   uint64_t est_kps = 0;  // KiB/s expected; 0 unknown
   std::string interface = {};
   int64_t interface_kps = 0;  // what all dumps of the interface may take together; 0 unknown
+  // The reason for programs, and what would have to be another value.
+  std::string code = {};
+  std::vector<Parameter> parameters = {};
   bool operator==(const DlePlanned&) const = default;
 };
 

@@ -188,6 +188,8 @@ void fields(V& v, E& e) {
   v("est_kps", e.est_kps);
   v("interface", e.interface);
   v("interface_kps", e.interface_kps);
+  v("code", e.code);
+  v("parameters", e.parameters);
 }
 template <class V, Is<DleSkipped> E>
 void fields(V& v, E& e) {

@@ -152,6 +152,8 @@ struct Applier {
   void operator()(const DlePlanned& e) {
     auto& it = dump(e.image);
     it.plan_reason = e.reason;
+    it.plan_code = e.code;
+    it.plan_parameters = e.parameters;
     it.est_native_kib = e.est_native_kib;
     it.est_stored_kib = e.est_stored_kib;
     it.est_kps = e.est_kps;
@@ -162,6 +164,8 @@ struct Applier {
   void operator()(const DleSkipped& e) {
     auto& it = dump(e.image);
     it.plan_reason = e.reason;
+    it.plan_code = e.reason;
+    it.plan_parameters.clear();
     move_to(it, Phase::skipped);
   }
   void operator()(const PlanFailed& e) {

@@ -79,9 +79,11 @@ struct DumpState {
   // The same for programs, with what would have to be another value; of what waits for its turn or was left.
   std::string code = {};
   std::vector<Parameter> parameters = {};
-  std::string flush_code = {};                // why an image of an earlier run is written in this one
-  std::string waits_for = {};                 // why nothing moves; empty: something does, or it is over
-  std::string plan_reason = {};               // why this level, or why it was skipped
+  std::string flush_code = {};   // why an image of an earlier run is written in this one
+  std::string waits_for = {};    // why nothing moves; empty: something does, or it is over
+  std::string plan_reason = {};  // why this level, or why it was skipped
+  std::string plan_code = {};    // the same for programs, with what would have to be another value
+  std::vector<Parameter> plan_parameters = {};
   std::map<int, int64_t> estimates_kib = {};  // by level; -1: asked without a value
   uint64_t est_native_kib = 0, est_stored_kib = 0, est_kps = 0;
   std::string interface = {};

@@ -9,6 +9,7 @@
 
 #include "base/quote.h"
 #include "server/drive/leftovers.h"
+#include "server/drive/level_reasons.h"
 #include "server/drive/reasons.h"
 #include "server/drive/runner_impl.h"
 #include "server/hold/date_directory.h"
@@ -175,6 +176,8 @@ void Runner::Impl::record_planned(const config::DiskListEntry& disk, const plan:
                             planned.native_kib,
                             planned.stored_kib,
                             planned.kps};
+  event.code = code_of(planned.reason.why);
+  event.parameters = parameters_of(planned.reason.why, disk, config_);
   event.interface = disk.interface_name;
   if (const auto kps = interface_kps_.find(event.interface); kps != interface_kps_.end())
     event.interface_kps = kps->second;

@@ -98,9 +98,9 @@ void add_verdicts(Json& out, const journal::VerdictSpans& verdicts) {
   for (const auto& span : verdicts.spans()) out["verdicts"].push_back(span_of(span));
 }
 
-Json parameters_of(const DumpState& dump) {
+Json parameters_of(const std::vector<journal::Parameter>& parameters) {
   Json list = Json::array();
-  for (const auto& it : dump.parameters) {
+  for (const auto& it : parameters) {
     list.push_back({{"name", it.name}, {"value", it.value}});
     if (!it.of.empty()) list.back()["of"] = it.of;
   }
@@ -127,8 +127,8 @@ Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
   out["state"] = is_missing(dump, life) ? "missing" : std::string(journal::name_of(dump.phase));
   if (!dump.waits_for.empty()) out["waits_for"] = dump.waits_for;
   if (!dump.code.empty())
-    out[dump.phase == journal::Phase::left ? "left" : "waits"] = {{"code", dump.code},
-                                                                  {"parameters", parameters_of(dump)}};
+    out[dump.phase == journal::Phase::left ? "left" : "waits"] = {
+        {"code", dump.code}, {"parameters", parameters_of(dump.parameters)}};
   if (!dump.flush_code.empty()) out["flushed_because"] = dump.flush_code;
   if (dump.paused) out["paused"] = true;
   if (dump.turn && dump.samples.size() > 1)
@@ -137,6 +137,8 @@ Json dump_of(const DumpState& dump, Life life, int64_t now_us) {
         {"bytes_per_second", std::floor(dump.recent_bytes_per_second())},
         {"bytes_per_second_before", std::floor(dump.turn->bytes_per_second_before)}};
   if (!dump.plan_reason.empty()) out["reason"] = dump.plan_reason;
+  if (!dump.plan_code.empty())
+    out["level_because"] = {{"code", dump.plan_code}, {"parameters", parameters_of(dump.plan_parameters)}};
   out["estimated"] = {{"native_kib", dump.est_native_kib}, {"stored_kib", dump.est_stored_kib}};
   const bool moves = dump.phase == journal::Phase::dumping || dump.phase == journal::Phase::writing;
   if (moves && life == Life::running) add_movement(out, dump, now_us);

@@ -414,6 +414,15 @@ TEST(Reasons, WhatWaitsSaysForWhatAndWhichParameter) {
   const auto state = reduce(events_of(
       kPlanning + kPlanned +
       std::vector<Step>{
+          {2.05, DlePlanned{kMail,
+                            "a full is overdue by 2 days (dumpcycle)",
+                            1,
+                            1,
+                            1,
+                            "",
+                            0,
+                            "full-due",
+                            {{"dumpcycle", "7 days", "usual"}}}},
           {2.1, Waiting{kSrv,
                         "another dump of its host to end (maxdumps)",
                         "host-limit",
@@ -435,6 +444,11 @@ TEST(Reasons, WhatWaitsSaysForWhatAndWhichParameter) {
   EXPECT_EQ(of(kHome)["attempts"][0]["to_because"], "no-room");
   EXPECT_FALSE(of(kHome).contains("waits"));
   EXPECT_EQ(of(kOld)["left"]["code"], "thresholds");
+  EXPECT_EQ(
+      of(kMail)["level_because"],
+      (nlohmann::json{{"code", "full-due"},
+                      {"parameters", {{{"name", "dumpcycle"}, {"value", "7 days"}, {"of", "usual"}}}}}));
+  EXPECT_EQ(of(image("mond", "/usr", 1))["level_because"]["code"], "skip-incr");
 }
 
 }  // namespace

@@ -143,10 +143,12 @@ TEST(Decide, the_level_follows_from_history_and_wishes) {
 }
 
 TEST(Decide, reasons_are_sentences_with_figures) {
-  EXPECT_EQ(decide({kTonight, {known(1, "20261116010000")}, {}})[0].reason.sentence(), "a full is due today");
+  EXPECT_EQ(decide({kTonight, {known(1, "20261116010000")}, {}})[0].reason.sentence(),
+            "a full is due today (dumpcycle)");
   EXPECT_EQ(decide({kTonight, {known(1, "20261115010000")}, {}})[0].reason.sentence(),
-            "a full is overdue by 1 day");
-  EXPECT_EQ(decide({kTonight, {known()}, {}})[0].reason.sentence(), "a full is not due for 4 days");
+            "a full is overdue by 1 day (dumpcycle)");
+  EXPECT_EQ(decide({kTonight, {known()}, {}})[0].reason.sentence(),
+            "a full is not due for 4 days (dumpcycle)");
   for (int why = 0; why <= static_cast<int>(Why::delayed); ++why)
     EXPECT_NE((Reason{static_cast<Why>(why)}).sentence(), "");
 }

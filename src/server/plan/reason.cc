@@ -19,13 +19,14 @@ std::string Reason::sentence() const {
     case Why::full_forced:
       return "a full was asked for";
     case Why::full_due:
-      return days == 0 ? "a full is due today" : fmt::format("a full is overdue by {}", days_text(days));
+      return days == 0 ? "a full is due today (dumpcycle)"
+                       : fmt::format("a full is overdue by {} (dumpcycle)", days_text(days));
     case Why::full_lost:
       return "the last full dump is gone (its volume was overwritten or removed)";
     case Why::always_full:
       return "strategy noinc makes fulls only";
     case Why::incremental:
-      return fmt::format("a full is not due for {}", days_text(days));
+      return fmt::format("a full is not due for {} (dumpcycle)", days_text(days));
     case Why::base_lost:
       return fmt::format(
           "the last level {} is gone (its volume was overwritten or removed), so it is made again", level);
@@ -53,17 +54,18 @@ std::string Reason::sentence() const {
       return fmt::format("it stays at its level for another {} {} before level {} is thought of (bumpdays)",
                          runs, runs == 1 ? "run" : "runs", level);
     case Why::no_volume:
-      return "a full is due, but there is no volume for it";
+      return "a full is due, but there is no volume for it (runtapes, reserve)";
     case Why::no_full_size:
-      return "a full is due, but the client cannot say how large it would be";
+      return "a full is due, but the client cannot say how large it would be (estimate)";
     case Why::no_incremental_size:
-      return "a full is not due, but the client knows the size of nothing else";
+      return "a full is not due, but the client knows the size of nothing else (estimate)";
     case Why::promoted:
       return fmt::format("its full is made {} early, so that each night has its share (maxpromoteday)",
                          days_text(days));
     case Why::promoted_from_hill:
-      return fmt::format("its full is made {} early, since many are due on that day and none is tonight",
-                         days_text(days));
+      return fmt::format(
+          "its full is made {} early, since many are due on that day and none is tonight (maxpromoteday)",
+          days_text(days));
     case Why::delayed:
       return fmt::format(
           "a full of {} is due, but does not fit tonight (runtapes, tapetype length, maxdumpsize)",
