@@ -18,6 +18,7 @@ PAGES = (
     ("cost", "bench/cost.py"),
     ("verdicts", "bench/verdicts.py"),
     ("night", "bench/night.py"),
+    ("planning", "bench/planning.py"),
 )
 
 
