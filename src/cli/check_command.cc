@@ -108,17 +108,19 @@ void check_directory(const char* what, const std::filesystem::path& directory, F
   }
 }
 
-void check_volume(const config::ServerConfig& config, Findings& findings) {
-  auto changer = volume::make_changer(config, config.first_storage());
-  if (!changer) return findings.add(Kind::error, "server", changer.error().what());
-  const auto rules = volume::label_rules(config, config.first_storage(), base::SystemClock().wall_seconds());
+void check_volume(const config::ServerConfig& config, const config::Storage& storage, Findings& findings) {
+  const std::string of = config.storages_in_use().size() > 1 ? fmt::format("storage {}: ", storage.name) : "";
+  auto changer = volume::make_changer(config, storage);
+  if (!changer) return findings.add(Kind::error, "server", of + changer.error().what());
+  const auto rules = volume::label_rules(config, storage, base::SystemClock().wall_seconds());
   auto choice = volume::choose_volume(**changer, rules);
-  if (!choice) return findings.add(Kind::error, "server", choice.error().what());
-  for (const auto& line : choice->notes) findings.add(Kind::note, "server", line);
-  if (!choice->chosen) return findings.add(Kind::error, "server", choice->why_none);
-  findings.add(Kind::note, "server",
-               fmt::format("will write to {}volume '{}' in slot {}", choice->chosen->new_label ? "new " : "",
-                           choice->chosen->label, choice->chosen->slot));
+  if (!choice) return findings.add(Kind::error, "server", of + choice.error().what());
+  for (const auto& line : choice->notes) findings.add(Kind::note, "server", of + line);
+  if (!choice->chosen) return findings.add(Kind::error, "server", of + choice->why_none);
+  findings.add(
+      Kind::note, "server",
+      fmt::format("{}will write to {}volume '{}' in slot {}", of, choice->chosen->new_label ? "new " : "",
+                  choice->chosen->label, choice->chosen->slot));
 }
 
 void check_server(const ServerContext& context, const std::vector<config::DiskListEntry>& disks,
@@ -131,7 +133,8 @@ void check_server(const ServerContext& context, const std::vector<config::DiskLi
     findings.add(Kind::error, "server", tapelist.error().what());
   }
   check_holding(context.config, findings);
-  check_volume(context.config, findings);
+  for (const auto* storage : context.config.storages_in_use())
+    check_volume(context.config, *storage, findings);
   std::set<std::string> programs;  // that cannot be run
   for (const auto& disk : disks) {
     if (auto why = dump::why_not(disk); !why.empty()) {

@@ -33,8 +33,8 @@ std::string_view name_of(LabelState state) {
 
 class Labeller {
  public:
-  Labeller(const config::ServerConfig& config, bool force, bool json)
-      : storage_(config.first_storage()),
+  Labeller(const config::ServerConfig& config, const config::Storage& storage, bool force, bool json)
+      : storage_(storage),
         rules_(volume::label_rules(config, storage_, base::SystemClock().wall_seconds())),
         config_(config),
         force_(force),
@@ -176,10 +176,16 @@ class Labeller {
 }  // namespace
 
 int label_volume(const std::string& config, const std::string& label, std::optional<int> slot, bool force,
-                 bool json, const std::vector<std::string>& overrides) {
+                 bool json, const std::vector<std::string>& overrides, const std::string& storage) {
   const auto context = load_context(config, overrides, false);
   if (!context) return kExitUsage;
-  return Labeller(context->config, force, json).run(label, slot);
+  const auto* chosen =
+      storage.empty() ? &context->config.first_storage() : context->config.storage_named(storage);
+  if (chosen == nullptr) {
+    fmt::print(stderr, "headrace: there is no storage '{}'\n", storage);
+    return kExitUsage;
+  }
+  return Labeller(context->config, *chosen, force, json).run(label, slot);
 }
 
 }  // namespace headrace::cli

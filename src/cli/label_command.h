@@ -9,11 +9,11 @@
 
 namespace headrace::cli {
 
-// `label` empty: the next one of the storage's autolabel template. `slot` none: the changer's current one.
-// Without `force` only an empty volume is labelled, and only with a label that no volume of the tapelist has.
-// A label that the labelstr does not match is never written. Exit status: 0 written and read back, 1 anything
-// else.
+// `storage`: whose changer and labels; empty: the first one that dumps go to. `label` empty: the next one of
+// the storage's autolabel template. `slot` none: the changer's current one. Without `force` only an empty
+// volume is labelled, and only with a label that no volume of the tapelist has. A label that the labelstr
+// does not match is never written. Exit status: 0 written and read back, 1 anything else.
 int label_volume(const std::string& config, const std::string& label, std::optional<int> slot, bool force,
-                 bool json, const std::vector<std::string>& overrides = {});
+                 bool json, const std::vector<std::string>& overrides = {}, const std::string& storage = {});
 
 }  // namespace headrace::cli

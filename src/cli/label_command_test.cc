@@ -131,5 +131,27 @@ TEST_F(LabelCommand, AConfigurationThatIsNotThereIsAnError) {
   EXPECT_NE(testing::internal::GetCapturedStderr().find("nowhere"), std::string::npos);
 }
 
+TEST_F(LabelCommand, AnotherStorageHasItsOwnLabels) {
+  fs::create_directories(root_ / "far" / "slot1");
+  std::ofstream(root_ / "amanda.conf", std::ios::app)
+      << "define storage far {\n tpchanger \"chg-disk:" << (root_ / "far").native()
+      << "\"\n tapepool \"away\"\n labelstr \"^FAR-\"\n}\n";
+  const auto in_far = [this](const std::string& storage) {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    const int status = label_volume(root_.native(), "FAR-1", 1, false, false, {}, storage);
+    std::fflush(stdout);
+    out_ = testing::internal::GetCapturedStdout();
+    err_ = testing::internal::GetCapturedStderr();
+    return status;
+  };
+  EXPECT_EQ(in_far(""), 1) << "the first one's labelstr does not match";
+  EXPECT_EQ(in_far("nowhere"), 1);
+  EXPECT_NE(err_.find("no storage 'nowhere'"), std::string::npos) << err_;
+  EXPECT_EQ(in_far("FAR"), 0) << err_;
+  EXPECT_NE(tapelist().find("FAR-1 reuse BLOCKSIZE:32 POOL:away STORAGE:far"), std::string::npos)
+      << tapelist();
+}
+
 }  // namespace
 }  // namespace headrace::cli

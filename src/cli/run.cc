@@ -41,6 +41,7 @@ struct Arguments {
   RestoreOptions restore;
   FindOptions find;
   std::string label;
+  std::string storage;
   std::optional<int> slot;
   bool force = false;
   bool follow = false;
@@ -396,13 +397,14 @@ void add_label(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   add_config_argument(*command, arguments);
   command->add_option("LABEL", arguments.label, "Label (default: the next one of autolabel)");
   command->add_option("--slot", arguments.slot, "Slot (default: the current one)");
+  command->add_option("--storage", arguments.storage, "Its storage (default: the first one)");
   command->add_flag("--force,-f", arguments.force, "Also a volume that has a label or data");
   add_json(*command, arguments);
   command->footer("Examples:\n  headrace label daily DAILY-007 --slot 7\n  headrace label daily");
   command->callback([&] {
     chosen = [&] {
       return label_volume(arguments.config, arguments.label, arguments.slot, arguments.force, arguments.json,
-                          arguments.overrides);
+                          arguments.overrides, arguments.storage);
     };
   });
 }

@@ -144,5 +144,16 @@ TEST_F(RunnerStorages, AnActiveStorageOutsideTheRunKeepsItsImages) {
   EXPECT_EQ(labels(), std::vector<std::string>{"V-001"});
 }
 
+TEST_F(RunnerStorages, OneChangerMayServeBoth) {
+  globals =
+      "storage \"a\" \"b\"\ndefine storage a {\n tpchanger \"vt\"\n}\n"
+      "define storage b {\n tpchanger \"vt\"\n labelstr \"^B-[0-9]+$\"\n autolabel \"B-%%%\" empty\n}\n";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(labels(), (std::vector<std::string>{"B-001", "V-001"}));
+  EXPECT_EQ(on("vtapes", "/d1").size(), 2 * kOne.size());
+  EXPECT_TRUE(holding_is_empty());
+}
+
 }  // namespace
 }  // namespace headrace::drive

@@ -206,7 +206,10 @@ struct ToLine {
     return fmt::format("volume {}: {} in {} [{}]", printable(e.label), human_kib(e.kib),
                        count_of(e.files, "file"), first_line(e.message));
   }
-  Line operator()(const journal::NoVolume& e) const { return "NO VOLUME: " + first_line(e.reason); }
+  Line operator()(const journal::NoVolume& e) const {
+    const std::string of = e.storage.empty() ? "" : " of storage " + printable(e.storage);
+    return fmt::format("NO VOLUME{}: {}", of, first_line(e.reason));
+  }
   Line operator()(const journal::DumpPaused& e) const {
     if (e.by != "operator") return std::nullopt;
     return fmt::format("{}: paused", dle_name({e.host, e.disk, {}, 0}));
