@@ -150,7 +150,8 @@ plan::PlanDle plan_dle(const config::ServerConfig& config, const config::DiskLis
   dle.host = disk.host;
   dle.disk = disk.disk;
   dle.strategy = type.strategy;
-  dle.ignore = type.ignore || !server_may_start(type);
+  dle.ignore = type.ignore;
+  dle.dump_limited = !server_may_start(type);
   dle.skip_full = type.skip_full;
   dle.skip_incr = type.skip_incr;
   dle.dumpcycle_days = type.dumpcycle_days;

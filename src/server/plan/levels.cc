@@ -156,6 +156,7 @@ Decision decide_fulls_only(const PlanDle& dle, int64_t cycle_days) {
 
 Decision decide_by_strategy(const PlanDle& dle, const std::string& timestamp, int64_t cycle_days) {
   if (dle.ignore) return not_dumped(Fate::left_out, 0, "ignore");
+  if (dle.dump_limited) return not_dumped(Fate::left_out, 0, "dump-limit");
   switch (dle.strategy) {
     case Strategy::skip:
       return not_dumped(Fate::left_out, 0, "strategy skip");

@@ -47,6 +47,7 @@ struct PlanDle {
 
   config::Strategy strategy = config::Strategy::standard;
   bool ignore = false;
+  bool dump_limited = false;  // its dump-limit lets no server start a dump
   bool skip_full = false;
   bool skip_incr = false;
   int64_t dumpcycle_days = 10;
@@ -147,7 +148,7 @@ enum class Fate {
   dump,
   skip,      // left out tonight, as the configuration or the operator says; goes into the report
   fail,      // cannot be dumped; goes into the report
-  left_out,  // never belongs to a run (ignore, strategy skip)
+  left_out,  // never belongs to a run (ignore, strategy skip, dump-limit)
 };
 
 // What is known before any estimate.

@@ -107,6 +107,8 @@ TEST(Decide, the_level_follows_from_history_and_wishes) {
        Why::first_full, "strategy skip"},
       {"ignore", with(known(), [](auto& d) { d.ignore = true; }), Fate::left_out, 0, Why::first_full,
        "ignore"},
+      {"dump-limit", with(known(), [](auto& d) { d.dump_limited = true; }), Fate::left_out, 0,
+       Why::first_full, "dump-limit"},
       {"skip-full, due", with(known(1, "20261101010000"), [](auto& d) { d.skip_full = true; }), Fate::skip, 0,
        Why::first_full, "skip-full"},
       {"skip-full, not due", with(known(), [](auto& d) { d.skip_full = true; }), Fate::dump, 1,
