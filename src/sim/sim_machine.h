@@ -38,6 +38,8 @@ class SimDisk {
   // The archive has been taken to its end: later ones of a higher level build on the state it was made of.
   void record(int level, uint64_t version) { recorded_[level] = version; }
   uint64_t version() const { return version_; }
+  // As after a change of its name: its machine knows of no dump of it.
+  void forget_dumps() { recorded_.clear(); }
 
   // What restoring the archive over `files` makes of them. False when it is not an archive of ours.
   static bool restore(std::string_view archive, SimFiles& files);

@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
+#include "base/clock.h"
 #include "base/crc32c.h"
+#include "compat/tapelist.h"
+#include "server/drive/recorder.h"
 #include "server/recover/image_source.h"
 
 namespace headrace::simulation {
@@ -44,45 +48,89 @@ std::string from_where(const catalog::Image& image) {
 
 void Checks::fault(std::string text) { faults_.push_back(fmt::format("night {}: {}", night_, text)); }
 
-void Checks::event(const journal::Body& body) {
+void Checks::night_begins(int64_t night, const Rules& rules) {
+  night_ = night;
+  if (rules == rules_) return;
+  // Fulls come due by the new cycle, and what the old rules kept from being made is made up for.
+  settled_ = night + std::max(rules.dumpcycle_days, rules_.dumpcycle_days);
+  least_tapecycle_ = std::min(least_tapecycle_, rules.tapecycle);
+  rules_ = rules;
+}
+
+void Checks::run_begins(const std::string& timestamp) {
+  if (timestamp <= newest_run_)
+    fault(fmt::format("a run is called {}, and the one before was {}", timestamp, newest_run_));
+  newest_run_ = timestamp;
+}
+
+void Checks::run_refused(int64_t clock, const base::Error& why) {
+  if (base::unix_of_timestamp(newest_run_) - clock <= drive::kMostPutBack.count())
+    fault("the run cannot begin: " + why.what());
+}
+
+void Checks::sent(const Dle& dle, int level, const sim::SimFiles& files) {
+  sent_[dle][{asked_by_[dle], level}] = files;
+}
+
+void Checks::event(const std::string& run, const journal::Body& body) {
+  auto& running = running_[run];
   if (const auto* started = std::get_if<journal::DumpStarted>(&body)) {
-    running_.insert({started->image.host, started->image.disk});
-    const auto of_host =
-        std::ranges::count_if(running_, [&](const Dle& dle) { return dle.first == started->image.host; });
-    if (std::cmp_greater(running_.size(), scenario_.in_parallel))
-      fault(fmt::format("{} dumps run at once; inparallel is {}", running_.size(), scenario_.in_parallel));
-    if (of_host > scenario_.max_dumps)
-      fault(fmt::format("{} dumps of {} run at once; maxdumps is {}", of_host, started->image.host,
-                        scenario_.max_dumps));
+    const Dle dle{started->image.host, started->image.disk};
+    for (const auto& [other, disks] : running_)
+      if (other != run && disks.contains(dle)) fault(text_of(dle) + " is dumped by two runs at once");
+    running.insert(dle);
+    asked_by_[dle] = run;
+    const auto of_host = std::ranges::count(running, dle.first, &Dle::first);
+    if (std::cmp_greater(running.size(), rules_.in_parallel))
+      fault(fmt::format("{} dumps run at once; inparallel is {}", running.size(), rules_.in_parallel));
+    if (of_host > rules_.max_dumps)
+      fault(fmt::format("{} dumps of {} run at once; maxdumps is {}", of_host, dle.first, rules_.max_dumps));
   } else if (const auto* finished = std::get_if<journal::DumpFinished>(&body)) {
-    running_.erase({finished->image.host, finished->image.disk});
+    running.erase({finished->image.host, finished->image.disk});
   } else if (const auto* failed = std::get_if<journal::DumpFailed>(&body)) {
-    running_.erase({failed->image.host, failed->image.disk});
+    running.erase({failed->image.host, failed->image.disk});
   } else if (const auto* volume = std::get_if<journal::VolumeStarted>(&body)) {
-    wrote(volume->label);
+    wrote(run, volume->label);
   }
 }
 
-void Checks::wrote(const std::string& label) {
+// How many volumes were written by that run and later ones.
+size_t Checks::labels_since(const std::string& run) const {
+  std::set<std::string> labels;
+  for (const auto& it : written_)
+    if (it.run >= run) labels.insert(it.label);
+  return labels.size();
+}
+
+void Checks::wrote(const std::string& run, const std::string& label) {
   const auto last = std::ranges::find(written_.rbegin(), written_.rend(), label, &Written::label);
   if (last != written_.rend()) {
     // Among the volumes of one run none is older than the other.
-    std::set<std::string> since;
-    for (const auto& other : written_)
-      if (other.night >= last->night && other.label != label) since.insert(other.label);
-    if (std::cmp_less(since.size() + 1, scenario_.tapecycle))
-      fault(fmt::format("volume {} is written over after {} others; tapecycle is {}", label, since.size(),
-                        scenario_.tapecycle));
+    const auto since = static_cast<int64_t>(labels_since(last->run));
+    if (since < rules_.tapecycle)
+      fault(fmt::format("volume {} is written over after {} others; tapecycle is {}", label, since - 1,
+                        rules_.tapecycle));
   }
-  written_.push_back({label, night_});
+  written_.push_back({label, run});
 }
 
-void Checks::outcomes(const journal::RunState& state, const std::vector<config::DiskListEntry>& listed,
+void Checks::volumes(const config::ServerConfig& config) {
+  const auto tapelist = compat::load_tapelist(config.globals.tapelist);
+  if (!tapelist) return fault(tapelist.error().what());
+  for (const auto& entry : tapelist->entries()) {
+    const bool known = std::ranges::any_of(
+        written_, [&](const Written& it) { return it.label == entry.label && it.run == entry.timestamp; });
+    if (entry.used() && !known) written_.push_back({entry.label, entry.timestamp});
+  }
+}
+
+void Checks::outcomes(const journal::RunState& state, const std::vector<config::DiskListEntry>& wanted,
                       bool ended) {
   running_.clear();
   short_of_volumes_ = short_of_volumes_ || !state.no_volume.empty();
   for (const auto& leftover : state.leftovers)
-    if (!leftover.host.empty()) left_.insert(holding_ / leftover.timestamp / leftover.host);
+    for (const auto& holding : holding_)
+      if (!leftover.host.empty()) left_.insert(holding / leftover.timestamp / leftover.host);
   std::map<Dle, const journal::DumpState*> tonight;
   for (const auto& dump : state.dumps) {
     // Without autoflush, what a run has left stays until somebody flushes it.
@@ -91,54 +139,67 @@ void Checks::outcomes(const journal::RunState& state, const std::vector<config::
     const Dle dle{dump.image.host, dump.image.disk};
     if (!tonight.emplace(dle, &dump).second) fault(text_of(dle) + " has more than one outcome");
   }
-  for (const auto& entry : listed) {
+  for (const auto& entry : wanted) {
     const Dle dle{entry.host, entry.disk};
     const auto found = tonight.find(dle);
+    // Such a disk belongs to no run.
+    const bool skipped = rules_.strategy == "skip";
     if (found == tonight.end()) {
-      if (ended) fault(text_of(dle) + " has no outcome");
+      if (ended && !skipped) fault(text_of(dle) + " has no outcome");
       continue;
     }
+    if (skipped && !found->second->attempts.empty()) fault(text_of(dle) + " is dumped; its strategy is skip");
     const auto& dump = *found->second;
     if (ended && !dump.ended())
       fault(fmt::format("{} ends the night as \"{}\"", text_of(dle), name_of(dump.phase)));
-    if (!dump.has_image()) continue;
+    // What a disk without fulls of its own builds on is its operator's matter: perhaps on a full that failed.
+    if (!dump.has_image() || rules_.strategy == "nofull") continue;
     Good& good = good_[dle];
     good.timestamp = dump.image.timestamp;
     good.level = dump.image.level;
-    if (dump.image.level == 0) good.night_of_full = night_;
+    if (dump.image.level > 0) continue;
+    good.night_of_full = night_;
+    good.full = dump.image.timestamp;
   }
 }
 
-void Checks::holding() {
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(holding_)) {
-    if (!entry.is_regular_file() || entry.path().filename() == "pid") continue;
-    const std::string file = entry.path().native();
-    // Chunks of an image that was left begin with the name of its first.
-    if (std::ranges::none_of(left_, [&](const std::string& it) { return file.starts_with(it); }))
-      fault(file + " is left on holding disk, and nothing in the journal says why");
+void Checks::holding(const std::filesystem::path& unseen) {
+  for (const auto& holding : holding_) {
+    if (holding == unseen) continue;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(holding)) {
+      if (!entry.is_regular_file() || entry.path().filename() == "pid") continue;
+      // Chunks of an image that was left begin with the name of its first, on whatever holding disk they are.
+      const auto of_run = entry.path().lexically_relative(holding);
+      const bool known = std::ranges::any_of(left_, [&](const std::string& left) {
+        return std::ranges::any_of(
+            holding_, [&](const auto& other) { return (other / of_run).native().starts_with(left); });
+      });
+      if (!known)
+        fault(entry.path().native() + " is left on holding disk, and nothing in the journal says why");
+    }
   }
 }
 
 void Checks::cycle(const std::vector<config::DiskListEntry>& listed) {
-  if (short_of_volumes_) return;
+  if (short_of_volumes_ || night_ < settled_ || rules_.strategy != "standard") return;
   for (const auto& entry : listed) {
     const Dle dle{entry.host, entry.disk};
     const auto good = good_.find(dle);
-    const int64_t since = good == good_.end() ? night_ + 1 : night_ - good->second.night_of_full;
-    if (since > scenario_.dumpcycle_days)
+    const auto from = listed_since_.find(dle);
+    const int64_t before = (from == listed_since_.end() ? 0 : from->second) - 1;
+    const int64_t since = night_ - (good == good_.end() ? before : good->second.night_of_full);
+    if (since > rules_.dumpcycle_days)
       fault(fmt::format("{} has had no full for {} nights; dumpcycle is {}", text_of(dle), since,
-                        scenario_.dumpcycle_days));
+                        rules_.dumpcycle_days));
   }
 }
 
-void Checks::restore_all(const config::ServerConfig& config, const std::vector<config::DiskListEntry>& listed,
-                         bool whole) {
+void Checks::restore_all(const config::ServerConfig& config, bool whole) {
   if (whole) restored_.clear();
   auto catalog = catalog::load(catalog::Sources::of(config));
   if (!catalog) return fault("the catalog cannot be loaded: " + catalog.error().what());
   recover::Volumes volumes(config);
-  for (const auto& entry : listed)
-    if (good_.contains({entry.host, entry.disk})) restore(volumes, *catalog, {entry.host, entry.disk});
+  for (const auto& [dle, good] : good_) restore(volumes, *catalog, dle);
 }
 
 // What is known already stays only as far as the chain is the same image by image, each at the same place.
@@ -171,9 +232,7 @@ void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog,
   auto chain = catalog.chain(dle.first, dle.second, good.timestamp);
   if (!chain) {
     // A full whose turn it was to be written over is gone, if no later one could be made.
-    const int64_t age = night_ - good.night_of_full;
-    if (good.night_of_full < 0 || age * scenario_.runtapes >= scenario_.tapecycle - scenario_.runtapes)
-      return;
+    if (good.night_of_full < 0 || std::cmp_greater_equal(labels_since(good.full), least_tapecycle_)) return;
     return fault(fmt::format("{} cannot be had back: {}", text_of(dle), chain.error().what()));
   }
   if (!read_chain(volumes, *chain, dle)) return;

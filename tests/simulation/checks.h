@@ -18,6 +18,7 @@
 #include "server/catalog/catalog.h"
 #include "server/recover/volumes.h"
 #include "sim/sim_machine.h"
+#include "unrest.h"
 
 namespace headrace::simulation {
 
@@ -25,40 +26,52 @@ class Checks {
  public:
   using Dle = std::pair<std::string, std::string>;  // host, disk
 
-  Checks(const Scenario& scenario, std::filesystem::path holding)
-      : scenario_(scenario), holding_(std::move(holding)) {}
+  Checks(const Scenario& scenario, std::vector<std::filesystem::path> holding)
+      : holding_(std::move(holding)), rules_(Rules::of(scenario)), least_tapecycle_(scenario.tapecycle) {}
 
   void fault(std::string text);
   const std::vector<std::string>& faults() const { return faults_; }
   uint64_t restores() const { return restores_; }
   uint64_t images_read() const { return images_read_; }
-  void night_begins(int64_t night) { night_ = night; }
+  // The night's rules; those of the nights before count on where they must.
+  void night_begins(int64_t night, const Rules& rules);
+  // The disk stands in the disklist from this night on.
+  void listed(const Dle& dle) { listed_since_[dle] = night_; }
 
-  // A machine made an archive for the run of that time: this is what it gives back.
-  void sent(const Dle& dle, const std::string& timestamp, int level, const sim::SimFiles& files) {
-    sent_[dle][{timestamp, level}] = files;
-  }
-  // While the run goes on: the limits, and what is written over.
-  void event(const journal::Body& body);
-  // Each disk of the disklist has exactly one outcome; what is good is remembered.
-  void outcomes(const journal::RunState& state, const std::vector<config::DiskListEntry>& listed, bool ended);
-  // Nothing is left on holding disk that nobody speaks of.
-  void holding();
+  // A run has begun: names rise, whatever the clock says.
+  void run_begins(const std::string& timestamp);
+  // … or was refused while the clock said that.
+  void run_refused(int64_t clock, const base::Error& why);
+  // A machine made an archive for the run that asked last: this is what it gives back.
+  void sent(const Dle& dle, int level, const sim::SimFiles& files);
+  // While the run of that time goes on: the limits, what other runs do, and what is written over.
+  void event(const std::string& run, const journal::Body& body);
+  // Each disk that the run was to dump has exactly one outcome; what is good is remembered.
+  void outcomes(const journal::RunState& state, const std::vector<config::DiskListEntry>& wanted, bool ended);
+  // Volumes that a run labelled, and died before it could say so, are written too.
+  void volumes(const config::ServerConfig& config);
+  // Nothing is left on holding disk that nobody speaks of. `unseen`: a holding disk that no run of the night
+  // has seen; empty: none.
+  void holding(const std::filesystem::path& unseen);
   // In a calm site no disk goes without a full for longer than its cycle, as long as the volumes of each run
   // were enough.
   void cycle(const std::vector<config::DiskListEntry>& listed);
-  // Every disk can be had back as its newest good dump has it. `whole`: by whole chains from the media;
-  // else what was read before at the same place is taken as it was then, and only what is new is read.
-  void restore_all(const config::ServerConfig& config, const std::vector<config::DiskListEntry>& listed,
-                   bool whole);
+  // Every disk there ever was can be had back as its newest good dump has it. `whole`: by whole chains from
+  // the media; else what was read before at the same place is taken as it was then, and only what is new is
+  // read.
+  void restore_all(const config::ServerConfig& config, bool whole);
 
  private:
   void restore(recover::Volumes& volumes, const catalog::Catalog& catalog, const Dle& dle);
   bool read_chain(recover::Volumes& volumes, const std::vector<catalog::Image>& chain, const Dle& dle);
-  void wrote(const std::string& label);
+  void wrote(const std::string& run, const std::string& label);
+  size_t labels_since(const std::string& run) const;
 
-  const Scenario& scenario_;
-  const std::filesystem::path holding_;
+  const std::vector<std::filesystem::path> holding_;
+  Rules rules_;
+  int64_t least_tapecycle_;      // in force at any time
+  int64_t settled_ = 0;          // from this night on the cycle is kept again
+  std::string newest_run_ = {};  // its name
   std::vector<std::string> faults_;
   int64_t night_ = 0;
   std::map<Dle, std::map<std::pair<std::string, int>, sim::SimFiles>> sent_;
@@ -66,12 +79,15 @@ class Checks {
     std::string timestamp;
     int level = 0;
     int64_t night_of_full = -1;
+    std::string full;  // its run
   };
   std::map<Dle, Good> good_;  // the newest
-  std::set<Dle> running_;
+  std::map<Dle, int64_t> listed_since_;
+  std::map<std::string, std::set<Dle>> running_;  // by run
+  std::map<Dle, std::string> asked_by_;           // the run that dumped it last
   struct Written {
     std::string label;
-    int64_t night = 0;
+    std::string run;
   };
   std::vector<Written> written_;   // in the order they were written over
   bool short_of_volumes_ = false;  // in some night until now

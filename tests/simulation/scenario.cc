@@ -17,7 +17,8 @@ bool Scenario::is_calm() const {
   return way.cut_one_in == 0 && way.silence_one_in == 0 && machines.error_one_in == 0 &&
          machines.damage_one_in == 0 && machines.no_estimate_one_in == 0 && machines.absurd_one_in == 0 &&
          machine_down_one_in == 0 && crash_one_in == 0 && volumes_late_one_in == 0 && no_run_one_in == 0 &&
-         clock_step_one_in == 0;
+         clock_step_one_in == 0 && unrest.nobody_one_in == 0 && unrest.volumes_away_one_in == 0 &&
+         unrest.clock_wrong_one_in == 0 && unrest.holding_gone_one_in == 0;
 }
 
 namespace {
@@ -65,6 +66,7 @@ Result<Scenario> load_scenario(const std::filesystem::path& file) {
     members.take("max_dumps", out.max_dumps);
     members.take("volume_kib", out.volume_kib);
     members.take("holding_kib", out.holding_kib);
+    members.take("holding_disks", out.holding_disks);
     members.take("configuration", out.configuration);
     members.take("bytes_per_second", out.way.bytes_per_second);
     members.take("cut_one_in", out.way.cut_one_in);
@@ -80,6 +82,15 @@ Result<Scenario> load_scenario(const std::filesystem::path& file) {
     members.take("clock_step_one_in", out.clock_step_one_in);
     members.take("holiday_one_in", out.holiday_one_in);
     members.take("no_run_one_in", out.no_run_one_in);
+    members.take("nobody_one_in", out.unrest.nobody_one_in);
+    members.take("renamed_one_in", out.unrest.renamed_one_in);
+    members.take("relisted_one_in", out.unrest.relisted_one_in);
+    members.take("reconfigured_one_in", out.unrest.reconfigured_one_in);
+    members.take("any_strategy", out.unrest.any_strategy);
+    members.take("volumes_away_one_in", out.unrest.volumes_away_one_in);
+    members.take("clock_wrong_one_in", out.unrest.clock_wrong_one_in);
+    members.take("holding_gone_one_in", out.unrest.holding_gone_one_in);
+    members.take("second_run_one_in", out.unrest.second_run_one_in);
     if (const auto unknown = members.left(); !unknown.empty())
       return base::fail(ErrorKind::corrupt,
                         fmt::format("{}: no scenario has a \"{}\"", file.native(), unknown));
@@ -125,6 +136,25 @@ Scenario draw_scenario(uint64_t seed) {
   return out;
 }
 
+Scenario draw_unrest(uint64_t seed) {
+  Scenario out = draw_scenario(seed);
+  sim::Random random(seed * 104'729 + 71);
+  const auto maybe = [&random](unsigned one_in) { return random.one_in(2) ? one_in : 0; };
+  out.name = "unrest";
+  out.nights += static_cast<int64_t>(random.between(1, 5));
+  out.holding_disks = static_cast<int64_t>(random.between(1, 3));
+  out.unrest.nobody_one_in = maybe(5);
+  out.unrest.renamed_one_in = maybe(4);
+  out.unrest.relisted_one_in = maybe(3);
+  out.unrest.reconfigured_one_in = maybe(2);
+  out.unrest.any_strategy = true;
+  out.unrest.volumes_away_one_in = maybe(5);
+  out.unrest.clock_wrong_one_in = maybe(5);
+  out.unrest.holding_gone_one_in = maybe(3);
+  out.unrest.second_run_one_in = maybe(2);
+  return out;
+}
+
 Result<Sabotage> sabotage_named(const std::string& name) {
   constexpr std::pair<const char*, Sabotage> kNames[] = {
       {"none", Sabotage::none},
@@ -135,6 +165,11 @@ Result<Sabotage> sabotage_named(const std::string& name) {
       {"more-dumps", Sabotage::more_dumps},
       {"forgotten-disk", Sabotage::forgotten_disk},
       {"late-fulls", Sabotage::late_fulls},
+      {"double-run", Sabotage::double_run},
+      {"stale-rules", Sabotage::stale_rules},
+      {"lost-holding", Sabotage::lost_holding},
+      {"falling-names", Sabotage::falling_names},
+      {"lost-history", Sabotage::lost_history},
   };
   std::string known;
   for (const auto& [it, value] : kNames) {

@@ -11,6 +11,19 @@
 
 namespace headrace::simulation {
 
+// What changes about the site itself (unrest.h), of so many nights in one on average; 0: never.
+struct Unrest {
+  unsigned nobody_one_in = 0;        // before which nobody is there for days: no runs
+  unsigned renamed_one_in = 0;       // … a disk is listed under another name
+  unsigned relisted_one_in = 0;      // … a disk leaves the disklist, or a new one comes
+  unsigned reconfigured_one_in = 0;  // … something in amanda.conf is changed
+  bool any_strategy = false;         // … the strategy too
+  unsigned volumes_away_one_in = 0;  // from which on there is no changer for some nights
+  unsigned clock_wrong_one_in = 0;   // in which the clock is off by days
+  unsigned holding_gone_one_in = 0;  // in which a holding disk is not there, or vanishes
+  unsigned second_run_one_in = 0;    // in which somebody dumps some disks beside the night's run
+};
+
 struct Scenario {
   std::string name = "drawn";
   int64_t nights = 5;
@@ -31,6 +44,7 @@ struct Scenario {
   int64_t max_dumps = 2;
   int64_t volume_kib = 2000;
   int64_t holding_kib = 4000;      // 0: no holding disk
+  int64_t holding_disks = 1;       // each of holding_kib
   std::string configuration = {};  // further lines of amanda.conf
 
   // What goes wrong; of so many (machines a night, nights, …) one on average, 0: never.
@@ -43,6 +57,8 @@ struct Scenario {
   unsigned holiday_one_in = 0;       // days on which nothing changes
   unsigned no_run_one_in = 0;        // nights without a run
 
+  Unrest unrest = {};
+
   // Nothing is set above that may keep a dump from being made and written.
   bool is_calm() const;
 };
@@ -51,6 +67,8 @@ struct Scenario {
 base::Result<Scenario> load_scenario(const std::filesystem::path& file);
 // Some small site with some trouble.
 Scenario draw_scenario(uint64_t seed);
+// The same site with some unrest in it, and some nights more.
+Scenario draw_unrest(uint64_t seed);
 
 // A deliberate bug, or the damage that one would do, to prove that the checks see it.
 enum class Sabotage {
@@ -62,6 +80,11 @@ enum class Sabotage {
   more_dumps,      // than inparallel and maxdumps allow
   forgotten_disk,  // one of the disklist is not dumped
   late_fulls,      // the cycle is longer than asked for
+  double_run,      // two runs dump a disk at once
+  stale_rules,     // every night is run by the configuration of the first
+  lost_holding,    // a holding disk loses what it has
+  falling_names,   // runs forget what the last one was called
+  lost_history,    // the volumes of a disk that left the disklist lose its dumps
 };
 base::Result<Sabotage> sabotage_named(const std::string& name);
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,8 +16,10 @@
 #include "config/server_config.h"
 #include "journal/event.h"
 #include "scenario.h"
+#include "server/drive/runner.h"
 #include "sim/random.h"
 #include "sim/sim_machine.h"
+#include "unrest.h"
 
 namespace headrace::simulation {
 
@@ -42,28 +45,45 @@ class Site {
   uint64_t crashes() const { return crashes_; }
 
  private:
-  struct NightOutcome {
-    bool ended = false;
-    bool crashed = false;
+  struct Run;
+  struct Stage;  // of one night
+  // A run of the night, once it is over.
+  struct Played {
     std::string timestamp;
+    std::vector<config::DiskListEntry> wanted;
+    bool ended = false;
   };
 
-  std::string configuration_text() const;
-  config::ServerConfig load() const;
+  std::string configuration_text(const Rules& rules) const;
+  config::ServerConfig load(const Rules& rules) const;
+  void change_site(const NightUnrest& unrest);
+  void add_disk(const std::string& host, sim::SimDisk disk);
+  void take_disklist();
   void one_night(int64_t night);
-  NightOutcome run(int64_t night);
-  void add_machines(sim::SimLoop& loop, sim::SimNetwork& network,
-                    std::vector<std::unique_ptr<sim::SimMachine>>& machines, const std::string& timestamp,
-                    uint64_t seed);
-  void look_at(int64_t night, const NightOutcome& outcome);
-  void sabotage(int64_t night);
+  std::vector<Played> run(int64_t night, const NightUnrest& unrest);
+  void add_machines(Stage& stage, uint64_t seed);
+  void plan_unrest(Stage& stage, const NightUnrest& unrest);
+  bool begin_run(Stage& stage, std::unique_ptr<Run> run, drive::RunOptions options);
+  void begin_second_run(Stage& stage, uint64_t choice);
+  void die(Stage& stage);
+  void holding_goes(const std::filesystem::path& directory);
+  void holding_comes(const std::filesystem::path& directory);
+  void look_at(int64_t night, const std::vector<Played>& played);
+  void damage(int64_t night);
+  void remove_files_of(const std::string& host, const std::string& disk);
 
   const Scenario scenario_;
   const Sabotage sabotage_;
   sim::Random random_;
   std::filesystem::path root_;
-  config::ServerConfig config_;  // what the runner gets
+  std::vector<std::filesystem::path> holding_;
+  UnrestSource unrest_;
+  config::ServerConfig config_;                              // what the runner gets
+  std::vector<std::pair<std::string, std::string>> listed_;  // host and disk
+  size_t next_disk_ = 0;                                     // number of the next new one
   std::vector<config::DiskListEntry> disks_;
+  std::optional<config::ServerConfig> first_config_;  // the first night's
+  config::Dumptype first_dumptype_;
   std::map<std::string, std::map<std::string, sim::SimDisk>> content_;  // by host and disk
   Checks checks_;
   int64_t wall_ = 1767225600 + 22 * 3600;  // 2026-01-01 22:00 UTC
@@ -71,6 +91,7 @@ class Site {
   uint64_t trace_ = 14695981039346656037U;
   uint64_t dumps_ = 0;
   uint64_t crashes_ = 0;
+  std::filesystem::path unseen_ = {};  // the holding disk that was not there tonight
   bool keep_files_ = false;
 };
 

@@ -40,7 +40,9 @@ class Loader {
     for (const auto& directory : sources.holding_directories) list_held_images(directory, held, troubles);
     for (const compat::TapelistEntry& entry : tapelist->entries())
       if (entry.used()) there_since(entry.timestamp);
-    for (const Image& image : held) there_since(image.timestamp);
+    // A partial one, which stays until somebody takes it away, is nothing that others build on.
+    for (const Image& image : held)
+      if (image.status != ImageStatus::partial) there_since(image.timestamp);
     std::vector<Catalog> read;  // newest first
     for (const compat::RunLogFile& file : *logs | std::views::reverse) {
       if (says_nothing_any_more(file.timestamp, logs->back().timestamp)) break;

@@ -42,6 +42,8 @@ Result<> Runner::Impl::begin() {
     note(journal::Severity::warning, "driver", std::move(problem));
   }
   for (const auto& disk : config_.holding_disks) {
+    std::error_code gone;
+    if (!std::filesystem::exists(disk.directory, gone)) continue;  // as was said just now
     claimed_.push_back(disk.directory / recorder_->timestamp());
     if (auto claimed = hold::claim(claimed_.back()); !claimed) {
       note(journal::Severity::warning, "driver", claimed.error().what());

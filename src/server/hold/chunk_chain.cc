@@ -77,7 +77,7 @@ Result<uint64_t> ChunkChain::space(Wrote& wrote) {
 
 Result<> ChunkChain::open_next(const Room& room) {
   const fs::path directory = room.directory / date_directory_;
-  if (auto made = base::make_directories(directory, 0700); !made) return made;
+  if (auto made = make_date_directory(directory); !made) return made;
   Chunk chunk;
   chunk.disk = room.disk;
   chunk.path = chunk_path(directory / image_file_name(key_of(header_)), chunks_.size());

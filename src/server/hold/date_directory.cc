@@ -57,8 +57,17 @@ DateOwner owner_of(const fs::path& date_directory) {
   return owner_in(*text);
 }
 
+Result<> make_date_directory(const fs::path& date_directory) {
+  std::error_code error;
+  const auto disk = fs::status(date_directory.parent_path(), error);
+  if (!fs::is_directory(disk))
+    return base::fail_errno(fmt::format("holding disk {}", date_directory.parent_path().native()),
+                            fs::exists(disk) ? ENOTDIR : ENOENT);
+  return base::make_directories(date_directory, 0700);
+}
+
 Result<> claim(const fs::path& date_directory) {
-  if (auto made = base::make_directories(date_directory, 0700); !made) return made;
+  if (auto made = make_date_directory(date_directory); !made) return made;
   const fs::path file = date_directory / kPidFile;
   for (int attempt = 0; attempt < 3; ++attempt) {
     auto fd = base::create_file(file, 0600, true);

@@ -27,7 +27,10 @@ struct DateOwner {
 };
 DateOwner owner_of(const std::filesystem::path& date_directory);
 
-// Makes the directory (0700) when missing and its pid file. Error again: a live process owns it.
+// Makes the directory (0700) when missing, but not the holding disk's that it stands in: of a disk that is
+// not mounted, that would fill another file system, and hide what is in it once the disk is back.
+base::Result<> make_date_directory(const std::filesystem::path& date_directory);
+// Makes the directory likewise, and its pid file. Error again: a live process owns it.
 base::Result<> claim(const std::filesystem::path& date_directory);
 // Removes our pid file, and the directory when it is empty then. Another's pid file stays.
 base::Result<> leave(const std::filesystem::path& date_directory);

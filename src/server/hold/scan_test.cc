@@ -208,6 +208,17 @@ TEST_F(ScanTest, ADeadProcessOwnsNothing) {
   EXPECT_FALSE(fs::exists(directory));
 }
 
+// One that is not mounted, say.
+TEST_F(ScanTest, AHoldingDiskThatIsNotThereIsNotMadeAnew) {
+  const fs::path disk = dir_ / "gone";
+  const auto claimed = claim(disk / kStamp);
+  ASSERT_FALSE(claimed);
+  EXPECT_EQ(claimed.error().sys_errno(), ENOENT);
+  EXPECT_FALSE(fs::exists(disk));
+  spill(disk, "a file");
+  EXPECT_EQ(claim(disk / kStamp).error().sys_errno(), ENOTDIR);
+}
+
 TEST_F(ScanTest, HostileChunksAreCruft) {
   const auto directory = dir_ / kStamp;
   spill(directory / "short", "AMANDA: FILE");
