@@ -390,6 +390,22 @@ TEST(Overrides, MistakesAreReported) {
   EXPECT_EQ(parse_override("a=b=c")->value, "b=c");
 }
 
+TEST(LoadServer, TheLowestSpeedOfDrives) {
+  const auto of_storage = [](const std::string& property) {
+    const auto loaded = load(property + "\ntapetype LTO\ndefine tapetype LTO {\n length 1 tb\n}\n");
+    EXPECT_TRUE(loaded.ok()) << errors_text(loaded.diagnostics);
+    return loaded.ok() ? loaded->first_storage().lowest_kps : -1;
+  };
+  EXPECT_EQ(of_storage(""), 0);
+  EXPECT_EQ(of_storage("property \"headrace-lowest-speed\" \"60 MB/s\""), 60 * 1024);
+  EXPECT_EQ(of_storage("property \"headrace-lowest-speed\" \"800\" \"DLT\" \"LTO\""), 800);
+  EXPECT_EQ(of_storage("property \"headrace-lowest-speed\" \"800\" \"DLT\""), 0);
+  const auto wrong = load("org \"x\"\nproperty \"headrace-lowest-speed\" \"fast\"\n");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.diagnostics.at(0).text(), HasSubstr(":2:1: property \"headrace-lowest-speed\": "));
+  EXPECT_THAT(wrong.diagnostics.at(0).text(), HasSubstr("a rate is "));
+}
+
 TEST(ValueText, IsEmptyForUnknownParameters) {
   const auto loaded = load("property \"a\" \"b\"");
   ASSERT_TRUE(loaded.ok());

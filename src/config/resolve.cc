@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "config/getter.h"
+#include "config/lowest_speed.h"
 
 namespace headrace::config {
 namespace {
@@ -206,6 +207,8 @@ Storage resolve_storage(const ServerConfig& config, const Block& block) {
   storage.interactivity = get.text("INTERACTIVITY");
   storage.dump_selections = get.as<std::vector<DumpSelection>>("DUMP-SELECTION");
   storage.vaults = get.as<std::vector<Vault>>("VAULT");
+  // What is no rate was reported by check_settings().
+  storage.lowest_kps = lowest_kps(config.globals.properties, storage.tapetype.name).value_or(0);
   return storage;
 }
 
@@ -305,6 +308,8 @@ void check_settings(const Settings& settings, Report& report) {
     check_names(settings, report, "ACTIVE-STORAGE", Section::storage);
   check_names(settings, report, "VAULT-STORAGE", Section::storage);
   const Getter get(settings, settings.global);
+  if (const auto lowest = lowest_kps(get.as<Properties>("PROPERTY"), ""); !lowest)
+    report.error(place_of(settings, settings.global, "PROPERTY"), lowest.error().what());
   const std::string tapetype = get.text("TAPETYPE");
   const bool tapetype_known = settings.find(Section::tapetype, tapetype) != nullptr;
   if (!tapetype_known)

@@ -95,6 +95,7 @@ struct Storage {
   int64_t flush_threshold_scheduled = 0;  // per cent
   int64_t taperflush = 0;                 // per cent
   Autoflush autoflush = Autoflush::no;
+  int64_t lowest_kps = 0;  // below which its drives stop (lowest_speed.h); 0: not said
   bool eject_volume = false;
   bool erase_volume = false;
   bool erase_on_failure = false;

@@ -114,6 +114,7 @@ struct DlePlanned {
   // The reason for programs, and what would have to be another value.
   std::string code = {};
   std::vector<Parameter> parameters = {};
+  int64_t max_dumps = 0;  // of its host at a time (maxdumps); 0 unknown
   bool operator==(const DlePlanned&) const = default;
 };
 

@@ -190,6 +190,7 @@ void fields(V& v, E& e) {
   v("interface_kps", e.interface_kps);
   v("code", e.code);
   v("parameters", e.parameters);
+  v("max_dumps", e.max_dumps);
 }
 template <class V, Is<DleSkipped> E>
 void fields(V& v, E& e) {

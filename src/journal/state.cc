@@ -159,6 +159,7 @@ struct Applier {
     it.est_kps = e.est_kps;
     it.interface = e.interface;
     it.interface_kps = e.interface_kps;
+    it.max_dumps = e.max_dumps;
     move_to(it, Phase::planned);
   }
   void operator()(const DleSkipped& e) {

@@ -88,6 +88,7 @@ struct DumpState {
   uint64_t est_native_kib = 0, est_stored_kib = 0, est_kps = 0;
   std::string interface = {};
   int64_t interface_kps = 0;  // 0 unknown
+  int64_t max_dumps = 0;      // of its host at a time; 0 unknown
 
   std::vector<Attempt> attempts = {};
   uint64_t bytes = 0;              // received on the current or last attempt

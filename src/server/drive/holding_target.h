@@ -33,6 +33,8 @@ class HoldingTarget : public dump::Target, public hold::SpaceSource {
   hold::Reservation take_reservation() { return std::move(reservation_); }
   // After abandon(): a holding disk would not take the image, whatever its client did.
   bool disk_failed() const { return disk_failed_; }
+  // On which holding disk it has room last promised to it.
+  hold::DiskIndex disk() const { return reservation_.pieces.back().disk; }
   uint64_t written_bytes() const { return writer_ ? writer_->data_bytes() : 0; }
   // How long the image has waited for the holding disks to have room, all in all.
   base::Duration waited_for_room() const;

@@ -105,8 +105,10 @@ Parameters parameters_of(Wait why, const InForce& now) {
     case Wait::holding_space:
       return holding_disks(now.config);
     case Wait::volume:
-    case Wait::volume_writer:
       return {number("runtapes", storage.runtapes, storage.name)};
+    case Wait::volume_writer:
+      return {number("taper-parallel-write", storage.taper_parallel_write, storage.name),
+              number("runtapes", storage.runtapes, storage.name)};
     case Wait::its_time:
       if (now.disk == nullptr || !now.disk->dumptype.has_starttime) return {};
       return {{"starttime",

@@ -31,6 +31,7 @@ TEST_F(Reasons, ParametersAreThoseInForce) {
   EXPECT_EQ(parameters_of(Wait::host_limit, now), (std::vector<Parameter>{{"maxdumps", "2", kHost}}));
   EXPECT_EQ(parameters_of(Wait::network, now), (std::vector<Parameter>{{"netusage", "500", "default"}}));
   EXPECT_EQ(parameters_of(Wait::holding_space, now).size(), 2U);
+  EXPECT_EQ(parameters_of(Wait::volume_writer, now)[0].name, "taper-parallel-write");
   EXPECT_TRUE(parameters_of(Wait::resume, now).empty()) << "a command, no parameter";
   EXPECT_EQ(parameters_of(Left::thresholds, config.first_storage())[0].name, "taperflush");
   EXPECT_TRUE(parameters_of(Left::unreadable, config.first_storage()).empty());

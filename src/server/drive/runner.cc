@@ -181,6 +181,7 @@ void Runner::Impl::record_planned(const config::DiskListEntry& disk, const plan:
   event.code = code_of(planned.reason.why);
   event.parameters = parameters_of(planned.reason.why, disk, config_);
   event.interface = disk.interface_name;
+  event.max_dumps = max_dumps_of(disk);
   if (const auto kps = interface_kps_.find(event.interface); kps != interface_kps_.end())
     event.interface_kps = kps->second;
   recorder_->record(event);

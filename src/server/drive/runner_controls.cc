@@ -113,7 +113,8 @@ PauseOutcome Runner::Impl::resume(size_t disk, const std::string& by) {
   if (!holds(by, entry)) return is_over(stand_of(disk).dump) ? PauseOutcome::over : PauseOutcome::already;
   recorder_->record(journal::DumpResumed{entry.host, entry.disk, by});
   if (const auto id = job_of(disk); id && !is_paused(entry)) {
-    if (const auto& dump = jobs_.at(*id).dump) dump->gate().reopen();
+    const JobInfo& job = jobs_.at(*id);
+    if (job.dump && !job.held_back) job.dump->gate().reopen();
     feed(Resume{*id});
   }
   return PauseOutcome::done;

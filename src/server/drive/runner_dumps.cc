@@ -77,6 +77,7 @@ void Runner::Impl::start_dump(const StartDump& command) {
   job.dump = std::make_unique<dump::Dump>(loop_, connector_, std::move(request), *target);
   job.watched.begin(path_of(*job.disk, command.to));
   job.dump->set_throttle(throttle_of(*job.disk));
+  job.held_back = false;
   if (is_paused(*job.disk)) job.dump->gate().close();
   job.dump->start([this, id](dump::DumpOutcome outcome) { dump_ended(id, std::move(outcome)); });
 }

@@ -1,6 +1,6 @@
 // The runner's inside, shared by its sources: runner.cc (beginning, driving, ending), runner_dumps.cc,
-// runner_volumes.cc and runner_controls.cc (changes while it runs). Owned by Runner; loop thread. For nobody
-// else.
+// runner_volumes.cc, runner_pacing.cc (dumps held back for a drive) and runner_controls.cc (changes while it
+// runs). Owned by Runner; loop thread. For nobody else.
 #pragma once
 
 #include <filesystem>
@@ -22,6 +22,7 @@
 #include "server/drive/holding_target.h"
 #include "server/drive/image_write.h"
 #include "server/drive/night.h"
+#include "server/drive/pacer.h"
 #include "server/drive/path_watch.h"
 #include "server/drive/recorder.h"
 #include "server/drive/runner.h"
@@ -80,7 +81,8 @@ struct JobInfo {
   std::unique_ptr<VolumeTarget> volume_target;
   std::unique_ptr<dump::Dump> dump;
   std::unique_ptr<loop::Timer> timer;
-  Watched watched;  // while it is dumped or waits
+  Watched watched;         // while it is dumped or waits
+  bool held_back = false;  // while it is dumped: for a drive's speed (pacer.h)
 };
 
 // One of the storages that dumps of this run go to.
@@ -188,6 +190,9 @@ class Runner::Impl : public VolumeDesk {
   void tell_verdict(const JobInfo& job, const std::string& storage, Watched& watched);
   void tell_wait(JobInfo& job, const NowWaits& waits);
   void tell_run_verdict();
+  std::optional<size_t> holding_disk_of(const JobInfo& job) const;
+  std::optional<Pacer::Writing> pace_of(const JobInfo& job, const CopyInfo& copy, int64_t lowest_kps) const;
+  void pace();
   uint64_t own_kps(const JobInfo& job, bool full) const;
   void keep_rates();
   void finish();
@@ -210,6 +215,8 @@ class Runner::Impl : public VolumeDesk {
   journal::Rates known_rates_;     // of earlier runs
   journal::Rates measured_rates_;  // of this one
   std::optional<Drive> drive_;
+  Pacer pacer_;
+  bool told_of_no_use_ = false;
   bool feeding_ = false;
   std::vector<Input> inbox_;
   // By host and disk; a host's with an empty disk, the run's with an empty host. Those once made stay: dumps

@@ -34,6 +34,7 @@ void Runner::Impl::sample_progress() {
       for (size_t storage = 0; storage < job.copies.size(); ++storage)
         if (job.copies[storage].write) sample_write(job, storage, job.copies[storage]);
     }
+    pace();
     tell_run_verdict();
     settle_waiting();
     sample_progress();

@@ -93,6 +93,22 @@ void add_interfaces(const RunState& state, std::vector<Bound>& bounds) {
     bounds.push_back({"interface", name, state.plan_seconds + it.first / it.second});
 }
 
+void add_hosts(const RunState& state, std::vector<Bound>& bounds) {
+  // Seconds of the dumps of each, and so many at a time at most.
+  std::map<std::string, std::pair<double, int64_t>> hosts;
+  for (const auto& dump : state.dumps) {
+    if (!dump.dumped || dump.max_dumps <= 0) continue;
+    auto& [seconds, most] = hosts[dump.image.host];
+    seconds += dump.dump_seconds;
+    most = std::max(most, dump.max_dumps);
+    for (const auto& limit : state.limits)
+      if (limit.limit == "maxdumps" && limit.host == dump.image.host)
+        most = std::max({most, limit.before, limit.after});
+  }
+  for (const auto& [host, it] : hosts)
+    bounds.push_back({"maxdumps", host, state.plan_seconds + it.first / static_cast<double>(it.second)});
+}
+
 // While its worker wrote; so many at once as there were dumps to it.
 void add_holding(const RunState& state, std::vector<Bound>& bounds) {
   std::vector<Span> dumps;
@@ -109,6 +125,7 @@ void add_holding(const RunState& state, std::vector<Bound>& bounds) {
 
 std::string name_of(const Bound& bound) {
   if (bound.joint == "disk") return bound.of + " alone";
+  if (bound.joint == "maxdumps") return "maxdumps of " + printable(bound.of);
   return bound.of.empty() ? bound.joint : fmt::format("{} {}", bound.joint, printable(bound.of));
 }
 
@@ -136,6 +153,7 @@ LowerBound lower_bound_of(const RunState& state) {
   if (const auto most = most_in_parallel(state); dumping > 0 && most > 0)
     out.bounds.push_back(
         {"inparallel", fmt::format("{}", most), state.plan_seconds + dumping / static_cast<double>(most)});
+  add_hosts(state, out.bounds);
   add_interfaces(state, out.bounds);
   add_holding(state, out.bounds);
   // Images of earlier runs may be written while the plan is made.

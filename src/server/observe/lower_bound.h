@@ -11,7 +11,7 @@
 namespace headrace::observe {
 
 struct Bound {
-  std::string joint;    // disk, inparallel, interface, holding disk, volume writer
+  std::string joint;    // disk, maxdumps, inparallel, interface, holding disk, volume writer
   std::string of = {};  // which
   double seconds = 0;   // from the start of the run
 };

@@ -21,6 +21,12 @@ class LowerBounds : public testing::Test {
     at(10, PlanDone{10});
   }
   static ImageId image(const std::string& disk) { return {"h", disk, kRun, 0}; }
+  static DlePlanned planned(const std::string& disk, int64_t max_dumps) {
+    DlePlanned it;
+    it.image = image(disk);
+    it.max_dumps = max_dumps;
+    return it;
+  }
   // Dumped to holding disk from `from` for `seconds`.
   void dump(const std::string& disk, double from, double seconds, uint64_t busy_ms = 0, uint64_t kps = 1) {
     at(from, DlePlanned{image(disk), "", 1, 1, kps, "lan", 1000});
@@ -75,6 +81,28 @@ TEST_F(LowerBounds, TooFewDumpersAtOnce) {
   EXPECT_EQ(bound.bounds.front().joint, "inparallel");
   EXPECT_DOUBLE_EQ(bound.bounds.front().seconds, 10 + 100);
   EXPECT_DOUBLE_EQ(bound.efficiency(), 0.5);
+}
+
+TEST_F(LowerBounds, AHostMakesSoManyAtOnce) {
+  begin(10);
+  for (const char* disk : {"/a", "/b", "/c"}) {
+    dump(disk, 10, 50);
+    at(60, planned(disk, 2));
+  }
+  const auto bound = end(110);
+  EXPECT_DOUBLE_EQ(seconds_of(bound, "maxdumps"), 10 + 75);
+  EXPECT_EQ(bound.bounds.front().of, "h");
+  EXPECT_NE(lower_bound_line(reduction.state()).find("1:25 (maxdumps of h)"), std::string::npos);
+}
+
+TEST_F(LowerBounds, RaisedMaxdumpsCount) {
+  begin(10);
+  at(11, LimitChanged{"maxdumps", {}, "h", {}, 2, 3});
+  for (const char* disk : {"/a", "/b", "/c"}) {
+    dump(disk, 10, 50);
+    at(60, planned(disk, 2));
+  }
+  EXPECT_DOUBLE_EQ(seconds_of(end(110), "maxdumps"), 10 + 50);
 }
 
 TEST_F(LowerBounds, RaisedInParallelCounts) {

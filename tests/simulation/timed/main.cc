@@ -49,6 +49,36 @@ Played sum_up(const std::vector<NightResult>& nights) {
   return played;
 }
 
+// Of sites whose holding disk is too slow for all dumps and the drive together, when they come together.
+void tell_drives(const std::vector<size_t>& sites, size_t nights, unsigned seeds) {
+  fmt::print("| site | lowest speed | pacing | stops a night | hours | dumps held back, hours |\n");
+  fmt::print("| --- | ---: | --- | ---: | ---: | ---: |\n");
+  for (const size_t hosts : sites) {
+    for (const double share : {0.3, 0.5, 0.7}) {
+      for (const bool paced : {false, true}) {
+        double stops = 0;
+        double hours = 0;
+        double held = 0;
+        const double all = static_cast<double>(nights * seeds);
+        for (unsigned seed = 1; seed <= seeds; ++seed) {
+          auto site = draw_site(hosts, hosts * 5, Narrow::holding, 2, seed);
+          // A drive that could take all that the holding disk gives.
+          site.server.drive_kps = site.server.holding_kps;
+          site.server.lowest_kps = site.server.holding_kps * share;
+          for (const auto& night : play(site, {.order = Order::measured, .paced = paced}, nights, seed)) {
+            stops += night.drive_stops / all;
+            hours += night.seconds / 3600 / all;
+            held += night.paced_seconds / 3600 / all;
+          }
+        }
+        fmt::print("| {} clients | {:.0f} % of the holding disk's | {} | {:.1f} | {:.2f} | {:.2f} |\n", hosts,
+                   100 * share, paced ? "on" : "off", stops, hours, held);
+        std::fflush(stdout);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -65,7 +95,11 @@ int main(int argc, char** argv) {
   app.add_option("--narrow", narrow_names, "Of these joints alone")->delimiter(',');
   app.add_option("--holding", holdings, "Holding disk for so many nights")->delimiter(',');
   app.add_option("--seeds", seeds, "So many sites of each kind")->check(CLI::Range(1, 1000));
+  bool drives = false;
+  app.add_flag("--drives", drives,
+               "Instead: how often drives with a lowest speed stop, with pacing and without");
   CLI11_PARSE(app, argc, argv);
+  if (drives) return tell_drives(sites, nights, seeds), 0;
 
   fmt::print("| site | bound by |");
   for (const auto order : kOrders)

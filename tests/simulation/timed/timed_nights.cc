@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "fluid.h"
 #include "server/drive/drive.h"
+#include "server/drive/pacer.h"
 #include "server/plan/forecast.h"
 #include "sim/random.h"
 
@@ -104,7 +105,8 @@ class Nights {
     Flow flow;
     Share share;
     double since_sample_kib = 0;
-    bool held = false;  // its gate is closed
+    double starved_seconds = 0;  // of an image: its holding disk was what held it back
+    bool held = false;           // its gate is closed
   };
   struct Loading {
     size_t writer = 0;
@@ -165,7 +167,8 @@ class Nights {
     moving_.clear();
     loading_.clear();
     room_.assign(static_cast<size_t>(server.drives), 0);
-    now_ = 0;
+    now_ = sampled_ = next_sample_ = 0;
+    pacer_ = {};
     feed(LookForVolume{});
     if (std::exchange(sought_, false)) feed(VolumeSought{});
     Schedule schedule;
@@ -196,6 +199,8 @@ class Nights {
 
   // To the next moment at which something ends.
   void step() {
+    if (!paces())
+      for (auto& it : moving_) it.held = false;
     set_rates();
     double next = kNever;
     for (const auto& it : moving_)
@@ -204,9 +209,12 @@ class Nights {
       if (it.image && it.share.kps > 0 && room_[jobs_.at(it.id).writer] < it.left_kib)
         next = std::min(next, now_ + room_[jobs_.at(it.id).writer] / it.share.kps);
     for (const auto& it : loading_) next = std::min(next, it.at);
+    if (paces()) next = std::min(next, next_sample_);
     HEADRACE_CHECK(next < kNever);
+    next = std::max(next, now_);
     move_on(next - now_);
     now_ = next;
+    if (paces() && now_ >= next_sample_) pace();
     if (const auto loaded = std::ranges::find_if(loading_, [&](const auto& it) { return it.at <= now_; });
         loaded != loading_.end()) {
       const size_t writer = loaded->writer;
@@ -223,6 +231,30 @@ class Nights {
         return feed(VolumeEnded{work.writer});
       }
     }
+  }
+
+  bool paces() const {
+    return choice_.paced && site_.server.lowest_kps > 0 &&
+           std::ranges::any_of(moving_, [](const Moving& it) { return it.image; });
+  }
+
+  // As the runner does, once a second.
+  void pace() {
+    const double seconds = now_ - sampled_;
+    std::vector<Pacer::Writing> writing;
+    std::vector<Pacer::Dumping> dumping;
+    for (auto& it : moving_) {
+      if (it.image && seconds > 0)
+        writing.push_back({.kps = static_cast<uint64_t>(std::exchange(it.since_sample_kib, 0) / seconds),
+                           .lowest_kps = static_cast<uint64_t>(site_.server.lowest_kps),
+                           .starved = std::exchange(it.starved_seconds, 0) / seconds});
+      if (!it.image && jobs_.at(it.id).to == Destination::holding) dumping.push_back({it.id, 0});
+    }
+    const auto held = pacer_.sample(writing, dumping);
+    for (auto& it : moving_) it.held = held.contains(it.id) && !it.image;
+    if (!held.empty()) result_.paced_seconds += 1;
+    sampled_ = now_;
+    next_sample_ = now_ + 1;
   }
 
   bool writes(const Moving& it) const { return it.image || jobs_.at(it.id).to == Destination::volume; }
@@ -244,6 +276,8 @@ class Nights {
     for (auto& it : moving_) {
       const double moved = it.share.kps * seconds;
       it.left_kib -= moved;
+      it.since_sample_kib += moved;
+      if (it.share.held_by == first_server_joint_ + 1) it.starved_seconds += seconds;
       auto& work = jobs_.at(it.id);
       if (writes(it)) {
         room_[work.writer] -= moved;
@@ -404,6 +438,8 @@ class Nights {
   std::vector<double> room_;  // on the volume of each drive
   HoldingView holding_;
   double now_ = 0;
+  double sampled_ = 0, next_sample_ = 0;
+  Pacer pacer_;
   NightResult result_;
 };
 

@@ -90,5 +90,21 @@ TEST(TimedNights, by_measured_rates_nights_end_sooner) {
   EXPECT_LT(measured, 0.95 * amanda);
 }
 
+TEST(TimedNights, paced_drives_stop_less_and_the_night_is_hardly_longer) {
+  auto site = draw_site(10, 50, Narrow::holding, 2, 1);
+  site.server.drive_kps = site.server.holding_kps;
+  site.server.lowest_kps = site.server.holding_kps / 2;
+  double stops[2] = {};
+  double ends[2] = {};
+  for (const bool paced : {false, true}) {
+    const auto nights = play(site, {.order = Order::measured, .paced = paced}, 10, 1);
+    for (const auto& night : nights) stops[paced] += night.drive_stops;
+    ends[paced] = hours(nights);
+  }
+  EXPECT_GT(stops[false], 50);
+  EXPECT_LT(stops[true], stops[false] / 3);
+  EXPECT_LT(ends[true], ends[false] * 1.05);
+}
+
 }  // namespace
 }  // namespace headrace::timed
