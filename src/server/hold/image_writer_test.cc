@@ -18,6 +18,7 @@ using base::ErrorKind;
 class ImageWriterTest : public ::testing::Test {
  protected:
   std::unique_ptr<ImageWriter> make(std::vector<Room> rooms) {
+    for (const auto& it : rooms) std::filesystem::create_directories(it.directory);
     return std::make_unique<ImageWriter>(run_.loop(), sample_header(), std::move(rooms), space_,
                                          ImageWriter::Options{});
   }
@@ -164,6 +165,7 @@ TEST_F(ImageWriterTest, WithoutMoreRoomItFailsAndCanBeKeptInPart) {
 TEST_F(ImageWriterTest, ADiskFullInRealityIsLeftForTheNext) {
   const std::string text = noise(300 * 1024);
   auto writer = make({room(dir_ / "first", 1000, 0, 0), room(dir_ / "second", 1000, 0, 1)});
+  std::filesystem::create_directories(dir_ / "third");
   space_.on_wanted = [&] { writer->grant(room(dir_ / "third", 1000, 0, 2)); };
   {
     const SmallFiles limit(150000);
