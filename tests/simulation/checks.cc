@@ -152,11 +152,12 @@ void Checks::outcomes(const journal::RunState& state, const std::vector<config::
     const auto& dump = *found->second;
     if (ended && !dump.ended())
       fault(fmt::format("{} ends the night as \"{}\"", text_of(dle), name_of(dump.phase)));
-    // What a disk without fulls of its own builds on is its operator's matter: perhaps on a full that failed.
-    if (!dump.has_image() || rules_.strategy == "nofull") continue;
+    if (!dump.has_image()) continue;
     Good& good = good_[dle];
     good.timestamp = dump.image.timestamp;
     good.level = dump.image.level;
+    const bool makes_fulls = rules_.strategy != "nofull" && rules_.strategy != "incronly";
+    good.may_lack = !makes_fulls && dump.plan_reason.contains("may lack");
     if (dump.image.level > 0) continue;
     good.night_of_full = night_;
     good.full = dump.image.timestamp;
@@ -226,14 +227,56 @@ bool Checks::read_chain(recover::Volumes& volumes, const std::vector<catalog::Im
   return true;
 }
 
+// Without any full: the newest good dump and what it builds on, lowest level first; empty: not all there.
+std::vector<catalog::Image> Checks::increments(const catalog::Catalog& catalog, const Dle& dle) const {
+  const Good& good = good_.at(dle);
+  std::vector<catalog::Image> chain;
+  std::string at = good.timestamp;
+  for (int level = good.level; level > 0; --level) {
+    auto image = catalog.newest(dle.first, dle.second, at, level);
+    if (!image) return {};
+    at = image->timestamp;
+    chain.insert(chain.begin(), std::move(*image));
+  }
+  return chain;
+}
+
+// What comes back of a dump that the plan warned of lacks nothing but what a full had that failed after the
+// last good one, and that was not changed since.
+bool Checks::lacks_only_what_failed(const Dle& dle, const sim::SimFiles& files,
+                                    const sim::SimFiles& expected) const {
+  const Good& good = good_.at(dle);
+  if (!good.may_lack) return false;
+  return std::ranges::all_of(expected,
+                             [&](const auto& file) {
+                               const auto back = files.find(file.first);
+                               if (back == files.end()) return false;
+                               if (back->second == file.second) return true;
+                               return std::ranges::any_of(sent_.at(dle), [&](const auto& sent) {
+                                 const auto& [run, level] = sent.first;
+                                 if (level != 0 || run <= good.full || run >= good.timestamp) return false;
+                                 const auto had = sent.second.find(file.first);
+                                 return had != sent.second.end() && had->second == file.second;
+                               });
+                             }) &&
+         files.size() == expected.size();
+}
+
 void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog, const Dle& dle) {
   const Good& good = good_.at(dle);
   // A later one that is known to be incomplete hides it from who asks for the newest.
   auto chain = catalog.chain(dle.first, dle.second, good.timestamp);
   if (!chain) {
-    // A full whose turn it was to be written over is gone, if no later one could be made.
-    if (good.night_of_full < 0 || std::cmp_greater_equal(labels_since(good.full), least_tapecycle_)) return;
-    return fault(fmt::format("{} cannot be had back: {}", text_of(dle), chain.error().what()));
+    // A dump whose turn it was to be written over is gone, if no later one could be made.
+    const bool no_full = good.night_of_full < 0;
+    auto increments = no_full ? this->increments(catalog, dle) : std::vector<catalog::Image>();
+    if (increments.empty()) {
+      const std::string& needed = no_full ? good.timestamp : good.full;
+      if (std::cmp_greater_equal(labels_since(needed), least_tapecycle_)) return;
+      return fault(fmt::format("{} cannot be had back: {}", text_of(dle), chain.error().what()));
+    }
+    // By a strategy that makes no fulls the first incremental holds everything.
+    chain = std::move(increments);
   }
   if (!read_chain(volumes, *chain, dle)) return;
   const auto& newest = chain->back();
@@ -244,7 +287,11 @@ void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog,
   const auto& sent = sent_[dle];
   const auto expected = sent.find({newest.timestamp, newest.level});
   if (expected == sent.end()) return fault(newest.text() + " was never sent by its machine");
-  if (restored_[dle].back().files != expected->second) {
+  const auto& files = restored_[dle].back().files;
+  if (files == expected->second) return;
+  if (lacks_only_what_failed(dle, files, expected->second)) {
+    ++lacking_;
+  } else {
     std::string what;
     for (const auto& image : *chain) what += (what.empty() ? "" : ", ") + image.text();
     fault(fmt::format("{}: what comes back is not what was dumped (from {})", text_of(dle), what));

@@ -32,6 +32,8 @@ class Checks {
   void fault(std::string text);
   const std::vector<std::string>& faults() const { return faults_; }
   uint64_t restores() const { return restores_; }
+  // Of these, how many lack something that the plan had warned of.
+  uint64_t lacking() const { return lacking_; }
   uint64_t images_read() const { return images_read_; }
   // The night's rules; those of the nights before count on where they must.
   void night_begins(int64_t night, const Rules& rules);
@@ -64,6 +66,9 @@ class Checks {
  private:
   void restore(recover::Volumes& volumes, const catalog::Catalog& catalog, const Dle& dle);
   bool read_chain(recover::Volumes& volumes, const std::vector<catalog::Image>& chain, const Dle& dle);
+  std::vector<catalog::Image> increments(const catalog::Catalog& catalog, const Dle& dle) const;
+  bool lacks_only_what_failed(const Dle& dle, const sim::SimFiles& files,
+                              const sim::SimFiles& expected) const;
   void wrote(const std::string& run, const std::string& label);
   size_t labels_since(const std::string& run) const;
 
@@ -79,7 +84,8 @@ class Checks {
     std::string timestamp;
     int level = 0;
     int64_t night_of_full = -1;
-    std::string full;  // its run
+    std::string full;       // its run
+    bool may_lack = false;  // the plan says so: it builds on a full that failed
   };
   std::map<Dle, Good> good_;  // the newest
   std::map<Dle, int64_t> listed_since_;
@@ -99,6 +105,7 @@ class Checks {
   };
   std::map<Dle, std::vector<Restored>> restored_;
   uint64_t restores_ = 0;
+  uint64_t lacking_ = 0;
   uint64_t images_read_ = 0;
 };
 

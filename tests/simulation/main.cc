@@ -26,7 +26,7 @@ struct Options {
 };
 
 struct Totals {
-  uint64_t sites = 0, nights = 0, dumps = 0, restores = 0, crashes = 0, with_faults = 0;
+  uint64_t sites = 0, nights = 0, dumps = 0, restores = 0, lacking = 0, crashes = 0, with_faults = 0;
 };
 
 // Plays one site; says what is wrong with it.
@@ -39,6 +39,7 @@ bool play(const Scenario& scenario, uint64_t seed, Sabotage sabotage, const Opti
   totals.nights += static_cast<uint64_t>(scenario.nights);
   totals.dumps += site.dumps();
   totals.restores += site.restores();
+  totals.lacking += site.lacking();
   totals.crashes += site.crashes();
   if (options.verbose)
     fmt::print("seed {}: {} nights, {} dumps, {} restores, {} crashes, trace {:016x}\n", seed,
@@ -130,8 +131,12 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "simulation: {}\n", played.error().what());
     return 1;
   }
-  fmt::print("{} sites, {} nights, {} dumps, {} crashes, {} disks restored and compared: {} with a fault\n",
-             totals.sites, totals.nights, totals.dumps, totals.crashes, totals.restores, totals.with_faults);
+  fmt::print(
+      "{} sites, {} nights, {} dumps, {} crashes, {} disks restored and compared, {} as lacking as warned: "
+      "{} with "
+      "a fault\n",
+      totals.sites, totals.nights, totals.dumps, totals.crashes, totals.restores, totals.lacking,
+      totals.with_faults);
   const bool well = options.expect_faults ? totals.with_faults == totals.sites : totals.with_faults == 0;
   return well && totals.sites > 0 ? 0 : 2;
 }

@@ -131,7 +131,7 @@ Scenario draw_scenario(uint64_t seed) {
   out.clock_step_one_in = maybe(3);
   out.holiday_one_in = maybe(4);
   out.no_run_one_in = maybe(5);
-  constexpr const char* kFurther[] = {"", "reserve 100", "autoflush yes", "autoflush all", "strategy nofull"};
+  constexpr const char* kFurther[] = {"", "reserve 100", "autoflush yes", "autoflush all"};
   out.configuration = kFurther[random.below(4)];
   return out;
 }

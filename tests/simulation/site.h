@@ -42,6 +42,8 @@ class Site {
   }
   uint64_t dumps() const { return dumps_; }
   uint64_t restores() const { return checks_.restores(); }
+  // Restores that lack something that the plan had warned of.
+  uint64_t lacking() const { return checks_.lacking(); }
   uint64_t crashes() const { return crashes_; }
 
  private:

@@ -48,6 +48,13 @@ void History::full_elsewhere(const journal::ImageId& image) {
   });
 }
 
+void History::full_elsewhere_before(const journal::ImageId& image) {
+  // No volume written tonight is to be taken for that full's.
+  change(image, [at = base::unix_of_timestamp(image.timestamp) - 1](compat::Curinfo& info) {
+    info.record_full_elsewhere(at);
+  });
+}
+
 void History::skipped_as_asked(const journal::ImageId& image) {
   later([file = infofile_, image] { return clear_skip_mark(file, image.host, image.disk); });
 }

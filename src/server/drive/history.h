@@ -26,6 +26,8 @@ class History {
   void taped(const journal::ImageId& image, std::string label, int64_t fileno);
   // The disk was left out for its full to be made outside of this configuration (skip-full).
   void full_elsewhere(const journal::ImageId& image);
+  // The image's dump rests on a full that the operator says was made so, at a time before it that nobody knows.
+  void full_elsewhere_before(const journal::ImageId& image);
   // The disk was left out as the operator wished: the wish is fulfilled (skip_mark.h).
   void skipped_as_asked(const journal::ImageId& image);
   // Something else to be kept, in its turn; what goes wrong is told like the others.

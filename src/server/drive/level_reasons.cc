@@ -42,6 +42,8 @@ std::string_view code_of(Why why) {
       return "full-due";
     case Why::full_lost:
       return "full-lost";
+    case Why::full_failed:
+      return "full-failed";
     case Why::always_full:
       return "always-full";
     case Why::incremental:
@@ -50,6 +52,12 @@ std::string_view code_of(Why why) {
       return "base-lost";
     case Why::base_misdated:
       return "base-misdated";
+    case Why::base_failed:
+      return "base-failed";
+    case Why::past_failed:
+      return "past-failed";
+    case Why::on_failed:
+      return "on-failed";
     case Why::never_full:
       return "never-full";
     case Why::incr_only:
@@ -94,6 +102,9 @@ std::vector<Parameter> parameters_of(Why why, const config::DiskListEntry& disk,
       return {of_type("dumpcycle", fmt::format("{} days", type.dumpcycle_days))};
     case Why::always_full:
       return {of_type("strategy", "noinc")};
+    case Why::past_failed:
+    case Why::on_failed:
+      return {of_type("strategy", type.strategy == config::Strategy::nofull ? "nofull" : "incronly")};
     case Why::never_full:
       return {of_type("strategy", "nofull")};
     case Why::incr_only:
@@ -124,8 +135,10 @@ std::vector<Parameter> parameters_of(Why why, const config::DiskListEntry& disk,
     case Why::first_full:
     case Why::full_forced:
     case Why::full_lost:
+    case Why::full_failed:
     case Why::base_lost:
     case Why::base_misdated:
+    case Why::base_failed:
     case Why::level_1_forced:
     case Why::bump_forced:
     case Why::no_bump_forced:

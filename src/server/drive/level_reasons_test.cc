@@ -61,6 +61,7 @@ TEST(LevelReasons, NameWhatWouldChangeTheLevel) {
   EXPECT_EQ(parameters(Why::full_due), "dumpcycle=5 days of usual");
   EXPECT_EQ(parameters(Why::incremental), "dumpcycle=5 days of usual");
   EXPECT_EQ(parameters(Why::never_full), "strategy=nofull of usual");
+  EXPECT_EQ(parameters(Why::on_failed), "strategy=nofull of usual");
   EXPECT_EQ(parameters(Why::not_bumped), "bumpsize=3072 KiB of usual, bumpmult=1.5 of usual");
   EXPECT_EQ(parameters(Why::bumped, "percent"), "bumppercent=20 of percent, bumpmult=1.5 of percent");
   EXPECT_EQ(parameters(Why::too_early), "bumpdays=4 of usual");
@@ -73,8 +74,8 @@ TEST(LevelReasons, NameWhatWouldChangeTheLevel) {
 }
 
 TEST(LevelReasons, HaveNoneWhereNoParameterIsThere) {
-  for (const Why why :
-       {Why::first_full, Why::full_forced, Why::full_lost, Why::base_lost, Why::level_1_forced})
+  for (const Why why : {Why::first_full, Why::full_forced, Why::full_lost, Why::base_lost, Why::full_failed,
+                        Why::base_failed, Why::level_1_forced})
     EXPECT_EQ(parameters(why), "");
 }
 

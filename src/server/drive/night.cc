@@ -132,14 +132,16 @@ std::map<std::string, std::vector<plan::FormerDisk>> former_disks(
 }
 
 // A dump that failed on its way, or with its run, may be recorded by its client all the same. What it would
-// build the next levels on is then not the dump that the server has, so nothing may build on that level.
+// build the next levels on is then not the dump that the server has, so nothing may build on that level. What
+// was made on it before stays good.
 void distrust_failed(const Known& known, const config::DiskListEntry& disk, plan::PlanDle& dle) {
   const auto failures = known.failed.find({disk.host, disk.disk});
   if (failures == known.failed.end()) return;
   for (const auto* failed : failures->second) {
     const auto record = dle.records.find(failed->level);
-    if (record != dle.records.end() && record->second.timestamp < failed->timestamp)
-      record->second.exists = false;
+    if (record != dle.records.end() && record->second.timestamp >= failed->timestamp) continue;
+    auto& first = dle.failed[failed->level];
+    if (first.empty() || failed->timestamp < first) first = failed->timestamp;
   }
 }
 

@@ -89,22 +89,74 @@ TEST_F(NightTest, NothingIsBuiltOnALevelWhoseLaterDumpFailed) {
   record("/d2", 0, "20261118000000", "V-001");
   record("/d3", 0, "20261118000000", "V-001");
   put(root / "config/tapelist", "20261118000000 V-001 reuse\n");
-  const auto exists = [this](size_t dle, int level) {
-    return begin().inputs.dles[dle].records.at(level).exists;
+  // Whether the level above may be made: it has a base that is there and did not fail since.
+  const auto is_base = [this](size_t dle, int level) {
+    const auto night = begin();
+    const auto& disk = night.inputs.dles[dle];
+    return disk.records.at(level).exists && !disk.failed.contains(level);
   };
-  ASSERT_TRUE(exists(0, 0));
+  ASSERT_TRUE(is_base(0, 0));
   const auto line = [](const char* program, const char* disk, int level) {
     return "FAIL " + std::string(program) + " " + kHost + " " + disk + " 20261120000000 " +
            std::to_string(level) + " [so it went]\n";
   };
   put(root / "log/log.20261120000000.0",
       line("dumper", "/d1", 0) + line("planner", "/d2", 0) + line("dumper", "/d3", 1));
-  EXPECT_FALSE(exists(0, 0));
-  EXPECT_TRUE(exists(1, 0)) << "it never began";
-  EXPECT_TRUE(exists(2, 0)) << "another level failed";
+  EXPECT_FALSE(is_base(0, 0));
+  EXPECT_TRUE(is_base(1, 0)) << "it never began";
+  EXPECT_TRUE(is_base(2, 0)) << "another level failed";
+  EXPECT_EQ(begin().decisions[0].reason.why, plan::Why::full_failed);
+  put(root / "log/log.20261121000000.0",
+      "FAIL dumper " + std::string(kHost) + " /d1 20261121000000 0 [so it went again]\n");
+  EXPECT_EQ(begin().inputs.dles[0].failed.at(0), "20261120000000") << "the first one";
+  std::filesystem::remove(root / "log/log.20261121000000.0");
   record("/d1", 0, "20261121000000", "V-002");
   put(root / "config/tapelist", "20261121000000 V-002 reuse\n20261118000000 V-001 reuse\n");
-  EXPECT_TRUE(exists(0, 0)) << "a later full went well";
+  EXPECT_TRUE(is_base(0, 0)) << "a later full went well";
+}
+
+// Without a full of its own the next level 1 would lack what the failed one had.
+TEST_F(NightTest, AFullThatFailedIsGoneRoundWhereNoneMayBeMade) {
+  record("/d1", 0, "20261118000000", "V-001");
+  record("/d1", 1, "20261119000000", "V-002");
+  record("/d2", 0, "20261118000000", "V-001");
+  put(root / "config/tapelist", "20261118000000 V-001 reuse\n20261119000000 V-002 reuse\n");
+  put(root / "log/log.20261120000000.0", "FAIL dumper " + std::string(kHost) +
+                                             " /d1 20261120000000 0 [so it went]\nFAIL dumper " + kHost +
+                                             " /d2 20261120000000 0 [so it went]\nFAIL dumper " + kHost +
+                                             " /d3 20261120000000 0 [so it went]\n");
+  for (const char* strategy : {"incronly", "nofull"}) {
+    dumptype = std::string("strategy ") + strategy;
+    const auto night = begin();
+    EXPECT_EQ(night.decisions[0].fixed_level, 2) << strategy;
+    EXPECT_EQ(night.decisions[0].fixed_reason.why, plan::Why::past_failed) << strategy;
+    EXPECT_EQ(night.decisions[1].fixed_level, 1) << strategy;
+    EXPECT_EQ(night.decisions[1].fixed_reason.why, plan::Why::on_failed) << strategy;
+  }
+  EXPECT_EQ(begin().decisions[2].fixed_reason.why, plan::Why::on_failed) << "nothing but the failed one";
+}
+
+// The operator's word outlives the night it was given for.
+TEST_F(NightTest, AFullToldOfByForceEndsWhatFailedBefore) {
+  disk_names = {"/d1"};
+  dumptype = "strategy incronly";
+  record("/d1", 0, "20261118000000", "V-001");
+  put(root / "log/log.20261120000000.0",
+      "FAIL dumper " + std::string(kHost) + " /d1 20261120000000 0 [so it went]\n");
+  ASSERT_EQ(begin().decisions[0].fixed_reason.why, plan::Why::on_failed);
+  auto told = info("/d1");
+  told.command = compat::kForceFull;
+  ASSERT_TRUE(compat::save_curinfo(root / "info", kHost, "/d1", told));
+  EXPECT_EQ(begin().decisions[0].fixed_reason.why, plan::Why::incr_only);
+  const auto ran = run([](dump::FakeClient& client) {
+    client.estimates = {{"/d1", 1}};
+    client.scripts["/d1"] = {dump::good_script("data")};
+  });
+  EXPECT_EQ(ran.dump("/d1").image.level, 1);
+  EXPECT_EQ(info("/d1").stats.at(0).unixtime, base::unix_of_timestamp(timestamp) - 1);
+  const auto night = begin_night(config, entries(config), Disks::all, "20991123000000", 0);
+  EXPECT_FALSE(night.inputs.dles[0].failed.contains(0));
+  EXPECT_EQ(night.decisions[0].fixed_level, -1) << "level 1 or 2, by size";
 }
 
 // The figures are those that the real planner's share of a night gives away.

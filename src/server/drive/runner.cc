@@ -194,6 +194,7 @@ std::vector<Job> Runner::Impl::jobs_of(const plan::Plan& plan) {
     tonight_[planned.dle] = id;
     JobInfo& info = add_job(id);
     info.disk = &night_->disks[planned.dle];
+    info.full_elsewhere = plan::told_of_full_elsewhere(night_->inputs.dles[planned.dle]);
     info.image = {info.disk->host, info.disk->disk, recorder_->timestamp(), planned.as.level};
     const auto& type = info.disk->dumptype;
     Job job;

@@ -118,6 +118,7 @@ void Runner::Impl::dump_good(JobId id, JobInfo& job, const dump::DumpOutcome& ou
   finished.strange = outcome.strange;
   finished.messages = outcome.messages;
   recorder_->record(finished);
+  if (job.full_elsewhere) history_->full_elsewhere_before(job.image);
   history_->dumped(job.image, {job.image.level, static_cast<int64_t>(outcome.native_kib),
                                static_cast<int64_t>(job.stored_kib), outcome.seconds,
                                base::unix_of_timestamp(job.image.timestamp),

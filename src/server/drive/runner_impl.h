@@ -72,6 +72,7 @@ struct JobInfo {
   hold::Reservation reservation;
   std::optional<uint64_t> holding_lane;        // of all its tries
   std::optional<plan::PlannedLevel> degraded;  // to be dumped instead when there is no volume
+  bool full_elsewhere = false;                 // the operator says that it builds on a full made elsewhere
   bool earlier = false;                        // held by an earlier run
   bool stays = false;            // on holding disk, for a storage that does not get it in this run
   bool known_taped = false;      // its history names a volume of it

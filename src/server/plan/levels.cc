@@ -15,10 +15,12 @@ using config::Strategy;
 // Below this a percentage of the full says nothing.
 constexpr uint64_t kLeastFullForPercentKib = 1024;
 
-bool restorable(const PlanDle& dle, int level) {
+bool is_there(const PlanDle& dle, int level) {
   const auto* record = record_of(dle, level);
   return record != nullptr && record->exists;
 }
+// Whether what is on its client is what the server has.
+bool restorable(const PlanDle& dle, int level) { return is_there(dle, level) && !dle.failed.contains(level); }
 bool dated_ahead(const DumpRecord& record, const std::string& tonight) {
   constexpr int64_t kDaysAhead = 1;  // a clock set right, or another time zone
   return days_between(tonight, record.timestamp) > kDaysAhead;
@@ -33,6 +35,36 @@ std::optional<int> lost_below(const PlanDle& dle, int level, int from, const std
   for (int below = from; below < level; ++below)
     if (!can_be_base(dle, below, tonight)) return below;
   return std::nullopt;
+}
+
+// The same where a full failed and none may be made: the dump of that level was made before anything below it
+// failed, on dumps that are all there, and no lower one was made since. Clients build a level on what they
+// recorded of the next lower one, whatever became of those further down.
+bool made_before_failures(const PlanDle& dle, int level, const std::string& tonight) {
+  if (!can_be_base(dle, level, tonight)) return false;
+  const std::string& made = record_of(dle, level)->timestamp;
+  for (int below = 0; below < level; ++below) {
+    const auto failed = dle.failed.find(below);
+    if (failed != dle.failed.end() && failed->second <= made) return false;
+    // A full may have been made elsewhere, or be none.
+    if (below > 0 && !is_there(dle, below)) return false;
+    const auto* record = record_of(dle, below);
+    if (record != nullptr && record->timestamp > made) return false;
+  }
+  return true;
+}
+// `level` if it can be made so, else the lowest one that can.
+std::optional<int> level_past_failures(const PlanDle& dle, int level, const std::string& tonight) {
+  if (level > 1 && made_before_failures(dle, level - 1, tonight)) return level;
+  for (const auto& [base, _] : dle.records)
+    if (base > 0 && base < kMaxLevel && made_before_failures(dle, base, tonight)) return base + 1;
+  return std::nullopt;
+}
+// Whether incrementals have to go round a full that failed, as their strategy makes no other. The operator's
+// word is that there is one now.
+bool goes_round_failed_full(const PlanDle& dle) {
+  if (told_of_full_elsewhere(dle)) return false;
+  return (dle.strategy == Strategy::nofull || dle.strategy == Strategy::incronly) && dle.failed.contains(0);
 }
 
 Decision not_dumped(Fate fate, int level, std::string word) {
@@ -57,10 +89,17 @@ void set_base(const PlanDle& dle, Decision& decision) {
 // Adds the incremental levels whose sizes decide, or fixes one.
 void add_incrementals(const PlanDle& dle, Decision& decision, int lowest_base, const std::string& tonight) {
   const int last = std::max(decision.last_level, 0);
+  const bool round = goes_round_failed_full(dle);
   const auto fix = [&](int level, Why why) {
-    if (const auto lost = lost_below(dle, level, lowest_base, tonight)) {
+    if (round) {
+      const auto past = level_past_failures(dle, level, tonight);
+      if (!past || *past != level) why = past ? Why::past_failed : Why::on_failed;
+      level = past.value_or(1);
+    } else if (const auto lost = lost_below(dle, level, lowest_base, tonight)) {
       level = *lost;
-      why = restorable(dle, level) ? Why::base_misdated : Why::base_lost;
+      why = restorable(dle, level)       ? Why::base_misdated
+            : dle.failed.contains(level) ? Why::base_failed
+                                         : Why::base_lost;
     }
     decision.fixed_level = level;
     decision.fixed_reason = {.why = why, .days = decision.due_in, .level = level};
@@ -75,7 +114,9 @@ void add_incrementals(const PlanDle& dle, Decision& decision, int lowest_base, c
   if (dle.force_bump && !dle.skip_incr) return fix(std::min(last + 1, kMaxLevel), Why::bump_forced);
   if (last == 0) return fix(1, takes_fulls(dle.strategy) ? Why::incremental : Why::incr_only);
   if (dle.force_no_bump) return fix(last, Why::no_bump_forced);
-  if (lost_below(dle, last, lowest_base, tonight)) return fix(last, Why::base_lost);
+  if (round ? level_past_failures(dle, last, tonight) != last
+            : lost_below(dle, last, lowest_base, tonight).has_value())
+    return fix(last, Why::base_lost);
   decision.ask_levels.push_back(last);
   const auto* record = record_of(dle, last);
   const auto* full = record_of(dle, 0);
@@ -83,7 +124,7 @@ void add_incrementals(const PlanDle& dle, Decision& decision, int lowest_base, c
   const bool worth_asking =
       size == 0 || std::cmp_greater(size, bump_threshold(dle, last, full != nullptr ? full->native_kib : 0));
   if (worth_asking && last < kMaxLevel && dle.last_level_runs >= dle.bump_days &&
-      can_be_base(dle, last, tonight))
+      (round ? made_before_failures(dle, last, tonight) : can_be_base(dle, last, tonight)))
     decision.ask_levels.push_back(last + 1);
 }
 
@@ -110,7 +151,8 @@ Decision decide_without_full(const PlanDle& dle, const std::string& timestamp) {
 Reason reason_of_full(const PlanDle& dle, int64_t due_in) {
   if (dle.force_full) return {.why = Why::full_forced};
   if (record_of(dle, 0) == nullptr) return {.why = Why::first_full};
-  if (!restorable(dle, 0)) return {.why = Why::full_lost};
+  if (!is_there(dle, 0)) return {.why = Why::full_lost};
+  if (!restorable(dle, 0)) return {.why = Why::full_failed};
   if (dle.force_no_bump && dle.last_level == 0) return {.why = Why::no_bump_forced};
   return {.why = Why::full_due, .days = -due_in};
 }
@@ -173,6 +215,10 @@ Decision decide_by_strategy(const PlanDle& dle, const std::string& timestamp, in
 }
 
 }  // namespace
+
+bool told_of_full_elsewhere(const PlanDle& dle) {
+  return dle.strategy == Strategy::incronly && dle.force_full;
+}
 
 std::optional<std::chrono::sys_days> day_of(const std::string& timestamp) {
   if (timestamp.size() < 8) return std::nullopt;

@@ -119,9 +119,12 @@ class Planner {
     if (dle.force_full && dle.strategy == Strategy::nofull)
       note(true, fmt::format("{}: a forced full is not made with strategy nofull.", name_of(dle)));
     for (const auto& reason : {decision.reason, decision.fixed_reason}) {
-      if (reason.why == Why::full_lost || reason.why == Why::base_lost || reason.why == Why::base_misdated)
+      if (reason.why == Why::full_lost || reason.why == Why::full_failed || reason.why == Why::base_lost ||
+          reason.why == Why::base_misdated || reason.why == Why::base_failed ||
+          reason.why == Why::past_failed)
         note(true, fmt::format("{}: {}.", name_of(dle), reason.sentence()));
     }
+    if (decision.fixed_reason.why == Why::on_failed) note_on_failed(dle);
     if (decision.reason.why == Why::full_due && full_from_the_future(dle, inputs_.timestamp))
       note(true,
            fmt::format("{}: its last full is dated {}, after tonight: the clock was wrong then, or is now. "
@@ -131,6 +134,25 @@ class Planner {
     if (wished && decision.full)
       note(true, fmt::format("{}: the level asked for needs a full dump first; making that.", name_of(dle)));
     note_overwriting(dle);
+  }
+
+  void note_on_failed(const PlanDle& dle) {
+    const auto* full = record_of(dle, 0);
+    const std::string& failed = dle.failed.at(0);
+    note(
+        true,
+        fmt::format(
+            "{}: the full of {} failed, and its client may have recorded it; strategy {} makes no other, and "
+            "no incremental made before it is left to go on from. A restore of tonight's level 1 may lack "
+            "what changed {} and not since. {}",
+            name_of(dle), failed, dle.strategy == Strategy::nofull ? "nofull" : "incronly",
+            full == nullptr ? fmt::format("until {}", failed)
+                            : fmt::format("between {}, the last good full, and {}", full->timestamp, failed),
+            dle.strategy == Strategy::nofull
+                ? "To mend it, give the disk strategy standard for one run: that makes a full, as "
+                  "\"headrace admin force\" asks for."
+                : "To mend it, make a full outside of this configuration and tell it with \"headrace admin "
+                  "force\", or give the disk strategy standard for one run."));
   }
 
   // It may be an old disk under a new name: what became of the old name's dumps, and how to keep the name.
@@ -277,6 +299,8 @@ class Planner {
       dump.not_degraded = "new disk";
     } else if (decision.reason.why == Why::full_lost) {
       dump.not_degraded = "its last full is gone";
+    } else if (decision.reason.why == Why::full_failed) {
+      dump.not_degraded = "a full failed after its last one";
     } else if (dle.skip_incr) {
       dump.not_degraded = "skip-incr";
     } else if (!incremental) {

@@ -21,7 +21,7 @@ struct DumpRecord {
   std::string timestamp;  // 8 or 14 digits, local time
   uint64_t native_kib = 0;
   uint64_t stored_kib = 0;
-  // Whether it can still be restored: its image stands on holding disk or on volumes not yet overwritten.
+  // Whether it is still there: its image stands on holding disk or on volumes not yet overwritten.
   bool exists = true;
   std::string label = {};  // of the volume it begins on; empty: on none
   // Runs until its volume is written again, 1 for tonight; 0: not for long.
@@ -69,6 +69,9 @@ struct PlanDle {
   int last_level_runs = 0;             // runs in succession at that level
   std::vector<PastDump> history = {};  // newest first
   std::map<int, DumpRecord> records = {};
+  // By level: the time of the first dump that failed on its way after the one in `records`, or of the first
+  // at all where there is none. Its client may have recorded it, and would make the next level on it.
+  std::map<int, std::string> failed = {};
   // Measured, newest first, at most three count; empty: unknown. KiB/s and stored/native.
   std::vector<double> full_rates = {}, incr_rates = {}, full_ratios = {}, incr_ratios = {};
   // What the operator asked for with "admin force" and its kin.
@@ -81,6 +84,10 @@ struct PlanDle {
   // Of a disk without a past: what else its host had, and may have had this disk as.
   std::vector<FormerDisk> former = {};
 };
+
+// Whether tonight's incremental rests on the operator's word that a full was made outside of this
+// configuration: a forced full of strategy incronly. What failed here before no longer matters then.
+bool told_of_full_elsewhere(const PlanDle& dle);
 
 // Why a disk is skipped, as the run log has it: the first two are Amanda's words and her parameters.
 inline constexpr const char* kSkipFull = "skip-full";
@@ -113,10 +120,14 @@ enum class Why {
   full_forced,     // the operator asked for it
   full_due,        // dumpcycle is over
   full_lost,       // the full that incrementals would need is gone
+  full_failed,     // a full failed after it, which its client may have recorded
   always_full,     // strategy noinc
   incremental,     // a full is not due
   base_lost,       // a lower incremental is gone: its level again
   base_misdated,   // it is dated after tonight: its level again
+  base_failed,     // a dump of that level failed after it: its level again
+  past_failed,     // a full failed and none may be made: on the level below, which was made before that
+  on_failed,       // the same, and no such level is there: restoring it may lack something
   never_full,      // strategy nofull
   incr_only,       // strategy incronly
   level_1_forced,  // the operator asked for it
@@ -136,7 +147,9 @@ struct Reason {
   Why why = Why::first_full;
   // full_due: days overdue (0: today); promoted: days ahead; not a full: days until one is due.
   int64_t days = 0;
-  int level = 0;  // base_lost, base_misdated: the level made again; bumped, not_bumped: the higher one
+  // base_lost, base_misdated, base_failed: the level made again; past_failed: the level; bumped, not_bumped:
+  // the higher one.
+  int level = 0;
   int64_t saves_kib = 0;   // bumped, not_bumped: what the next level saves
   int64_t wanted_kib = 0;  // the same: what it has to save
   int64_t runs = 0;        // too_early: how many more

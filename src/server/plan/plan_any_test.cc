@@ -36,6 +36,8 @@ TEST(MakePlan, any_history_gives_one_fate_and_a_sound_base) {
       for (int level = 0; level <= dle.last_level; ++level)
         if (!flip())
           dle.records[level] = {"202611" + std::to_string(10 + random() % 13), random() % 999, 1, !flip()};
+      for (int level = 0; level < 4; ++level)
+        if (flip()) dle.failed[level] = "202611" + std::to_string(10 + random() % 13);
       inputs.dles.push_back(dle);
       answers.push_back({});
       if (flip()) answers.back().refusal = "no";
@@ -52,6 +54,11 @@ TEST(MakePlan, any_history_gives_one_fate_and_a_sound_base) {
       const bool fulls_elsewhere = dle.strategy == Strategy::incronly || dle.strategy == Strategy::nofull;
       for (int below = fulls_elsewhere ? 1 : 0; below < dump.as.level; ++below)
         ASSERT_TRUE(dle.records.contains(below) && dle.records.at(below).exists) << "seed " << seed;
+      if (dump.as.reason.why == Why::on_failed) continue;  // nothing better is left, and it says so
+      // What its client builds on was not recorded anew by a dump that failed.
+      const int base = dump.as.level - 1;
+      const bool told = dle.strategy == Strategy::incronly && dle.force_full;
+      ASSERT_TRUE(!dle.failed.contains(base) || (base == 0 && told)) << "seed " << seed;
     }
     for (const auto* list : {&plan.skipped, &plan.failed, &plan.left_out})
       for (const auto& one : *list) ++fates[one.dle];

@@ -23,6 +23,8 @@ std::string Reason::sentence() const {
                        : fmt::format("a full is overdue by {} (dumpcycle)", days_text(days));
     case Why::full_lost:
       return "the last full dump is gone (its volume was overwritten or removed)";
+    case Why::full_failed:
+      return "a full failed after the last good one, and its client may have recorded it";
     case Why::always_full:
       return "strategy noinc makes fulls only";
     case Why::incremental:
@@ -33,6 +35,19 @@ std::string Reason::sentence() const {
     case Why::base_misdated:
       return fmt::format("the last level {} is dated after tonight (a clock was wrong), so it is made again",
                          level);
+    case Why::base_failed:
+      return fmt::format(
+          "a level {} failed after the last good one, and its client may have recorded it, so it is made "
+          "again",
+          level);
+    case Why::past_failed:
+      return fmt::format(
+          "a full failed, which its client may have recorded, and the strategy makes no other: level {} goes "
+          "on from a level {} made before that",
+          level, level - 1);
+    case Why::on_failed:
+      return "a full failed, which its client may have recorded, and the strategy makes no other: restoring "
+             "this dump may lack what changed before that";
     case Why::never_full:
       return level > 1 ? fmt::format("strategy nofull makes no full, so level {} is made again", level)
                        : "strategy nofull makes level 1 only";
