@@ -8,6 +8,7 @@
 #include "base/human_kib.h"
 #include "base/quote.h"
 #include "cli/night_context.h"
+#include "journal/rates.h"
 #include "server/observe/text.h"
 #include "server/plan/levels.h"
 
@@ -70,14 +71,32 @@ std::string level_text(const plan::PlannedLevel& as) {
   return fmt::format("level {}, {}: {}", as.level, base::human_kib(as.stored_kib), as.reason.sentence());
 }
 
+// How fast its dumps came in, in earlier runs, while nothing of the server held them up.
+std::string measured_text(const journal::Rates& rates, const plan::PlanDle& dle) {
+  std::string text;
+  for (const bool full : {true, false}) {
+    const auto* rate = rates.of(dle.host, dle.disk, full);
+    if (rate == nullptr || rate->own_kps == 0) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", full ? "fulls" : "incrementals",
+                        observe::rate(rate->own_kps * 1024, 1));
+  }
+  return text.empty() ? text : text + ", when nothing of the server held them up";
+}
+
+std::string turn_text(const plan::Plan& plan, size_t place, bool by_dumporder) {
+  return fmt::format("{} of {} by priority {} and size; {}", place + 1, plan.dumps.size(),
+                     plan.dumps[place].priority,
+                     by_dumporder ? "which starts first says dumporder"
+                                  : "of equal priority, what ends the run soonest starts first (dumporder)");
+}
+
 // What becomes of the disk, in one or two rows.
-void outcome_rows(const plan::Plan& plan, size_t dle, Table& table) {
+void outcome_rows(const plan::Plan& plan, size_t dle, bool by_dumporder, Table& table) {
   for (size_t place = 0; place < plan.dumps.size(); ++place) {
     const auto& dump = plan.dumps[place];
     if (dump.dle != dle) continue;
     table.row({"tonight", level_text(dump.as)});
-    table.row({"in turn", fmt::format("{} of {}, by priority {}, then size", place + 1, plan.dumps.size(),
-                                      dump.priority)});
+    table.row({"in turn", turn_text(plan, place, by_dumporder)});
     if (dump.degraded) table.row({"without a volume", level_text(*dump.degraded)});
     if (!dump.not_degraded.empty() && dump.as.level == 0)
       table.row({"without a volume", "not dumped, unless reserve leaves room: " + dump.not_degraded});
@@ -97,7 +116,8 @@ bool speaks_of(const std::string& text, const std::string& name) {
   return end == text.size() || text[end] == ' ' || text[end] == '.' || text[end] == ':';
 }
 
-void explain_one(const NightContext& context, const plan::Plan& plan, size_t index) {
+void explain_one(const NightContext& context, const plan::Plan& plan, const journal::Rates& rates,
+                 size_t index) {
   const auto& dle = context.night.inputs.dles[index];
   const auto& decision = context.night.decisions[index];
   const auto& answer = context.answers->answers()[index];
@@ -117,7 +137,8 @@ void explain_one(const NightContext& context, const plan::Plan& plan, size_t ind
     if (decision.fixed_level < 0 && decision.last_level > 0)
       table.row({"to go up", bump_text(dle, decision, full_known ? static_cast<uint64_t>(full->second) : 0)});
   }
-  outcome_rows(plan, index, table);
+  if (const auto measured = measured_text(rates, dle); !measured.empty()) table.row({"measured", measured});
+  outcome_rows(plan, index, !context.server.config.globals.dumporder.empty(), table);
   fmt::print("{}", table.text("  "));
   for (const auto& note : plan.notes) {
     if (speaks_of(note.text, name))
@@ -134,6 +155,9 @@ int explain(const ExplainOptions& options) {
   const auto named = select_disks(context->server.disks, options.disks);
   if (!named) return kExitUsage;
   const auto plan = plan::make_plan(context->night.inputs, context->answers->answers());
+  const auto rates = journal::load_rates(context->server.config.globals.logdir);
+  if (!rates) fmt::print(stderr, "headrace: {}\n", rates.error().what());
+  const journal::Rates unknown;
   bool first = true;
   for (size_t i = 0; i < context->night.disks.size(); ++i) {
     const auto& disk = context->night.disks[i];
@@ -141,7 +165,7 @@ int explain(const ExplainOptions& options) {
         *named, [&disk](const auto& it) { return it.host == disk.host && it.disk == disk.disk; });
     if (!wanted) continue;
     if (!std::exchange(first, false)) fmt::print("\n");
-    explain_one(*context, plan, i);
+    explain_one(*context, plan, rates ? *rates : unknown, i);
   }
   const auto& capacity = context->night.inputs.capacity;
   fmt::print("\nthe night: {} in {}; fulls {}, where a night's share is {}",

@@ -53,6 +53,30 @@ def snapshots_under_way(night):
     return glob.glob(night.lab.path("lib-amanda/gnutar-lists/*.new"))
 
 
+# ---- what earlier runs left to know ---------------------------------------------------------------------
+
+
+@scenario()
+def rate_measured_is_explained_and_orders_the_next_run(night):
+    """What a run measured of a disk is told when the next night is explained, and puts the slower one first."""
+    night.disk("large", 12)
+    night.disk("slow", 10)
+    night.up()
+    slow_tar.set_mode(night.lab, "disks /slow")
+    expect(night.dump() == 0, night.report())
+    slow_tar.set_mode(night.lab, "")
+    text = text_of(night.lab.headrace("explain", CONF, CLIENT, "/slow", "--no-clients"))
+    measured = re.search(r"measured +fulls ([0-9.]+) (.iB)/s, when nothing of the server held them up", text)
+    expect(measured, f"what was measured:\n{text}")
+    expect(measured[2] == "MiB" and 0.5 <= float(measured[1]) <= 7, f"64 KiB in 10 ms is what its tar gave: {measured[0]}")
+    expect("what ends the run soonest starts first (dumporder)" in text, f"the order:\n{text}")
+    expect(re.search(r"last level 0 +20\d\d-", text), f"its last full:\n{text}")
+    night.lab.headrace("admin", CONF, "force", CLIENT, user="backup")
+    dump_words(night, "-o", "inparallel=1", status=0)
+    started = [event["disk"] for event in events(journals(night)[-1], "dump-started")]
+    expect(started == ["/slow", "/large"], f"the smaller one takes longer and goes first: {started}")
+
+
 # ---- two at once -------------------------------------------------------------------------------------
 
 
