@@ -244,6 +244,9 @@ struct DumpFailed {
 struct DumpGivenUp {
   ImageId image;
   std::string reason;
+  // The reason for programs, and what would have to be another value.
+  std::string code = {};
+  std::vector<Parameter> parameters = {};
   bool operator==(const DumpGivenUp&) const = default;
 };
 

@@ -271,6 +271,8 @@ template <class V, Is<DumpGivenUp> E>
 void fields(V& v, E& e) {
   image_fields(v, e.image);
   v("reason", e.reason);
+  v("code", e.code);
+  v("parameters", e.parameters);
 }
 template <class V, Is<ImageHeld> E>
 void fields(V& v, E& e) {

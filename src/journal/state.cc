@@ -269,6 +269,8 @@ struct Applier {
     // The client's own words say more than that no try is left.
     if (it.failure.empty()) it.failure = e.reason;
     move_to(it, Phase::failed);
+    it.code = e.code;
+    it.parameters = e.parameters;
   }
   void operator()(const ImageHeld& e) {
     auto& it = dump(e.image);

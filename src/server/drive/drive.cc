@@ -119,7 +119,7 @@ void Drive::take(const Schedule& input) {
     it->second.job = job;
     order_.push_back(job.id);
     if (job.storages.empty() && (job.holding == Holding::never || holding_.total_kib == 0))
-      give_up(it->second, "The tags matches none of the active storage");
+      give_up(it->second, "The tags matches none of the active storage", Lost::not_selected);
   }
   start_order_ = order_;
 }
@@ -175,7 +175,7 @@ void Drive::take(const DumpFailed& input) {
   it.state = State::waiting;
   it.failure = input.message;
   stop_direct(it.job.id, false, input.volume_lost, input.message);
-  if (cancelled_) return give_up(it, it.failure);
+  if (cancelled_) return give_up(it, it.failure, Lost::ended_early);
   if (input.kind == DumpFailed::Kind::postpone && it.postponements < kMostPostponements) {
     ++it.postponements;
     --it.attempts;
@@ -184,7 +184,7 @@ void Drive::take(const DumpFailed& input) {
   }
   if (input.kind == DumpFailed::Kind::no_space) it.prefers_volume = true;
   if (input.kind == DumpFailed::Kind::refused || it.attempts >= std::max<int64_t>(it.job.tries, 1))
-    give_up(it, it.failure);
+    give_up(it, it.failure, Lost::failed);
 }
 
 void Drive::take(const ImageWritten& input) {
@@ -279,9 +279,9 @@ void Drive::end(JobState& it) {
   ++ended_;
 }
 
-void Drive::give_up(JobState& it, std::string reason) {
+void Drive::give_up(JobState& it, std::string reason, Lost why) {
   end(it);
-  say(GiveUp{it.job.id, std::move(reason)});
+  say(GiveUp{it.job.id, std::move(reason), why});
 }
 
 void Drive::end_copy(JobState& it, const Store& store) {
@@ -324,7 +324,7 @@ void Drive::tell_wait(const Store& store, JobState& it, Wait why) {
 void Drive::schedule() {
   if (cancelled_) {
     for (auto& [id, it] : jobs_)
-      if (it.state == State::waiting) give_up(it, *cancelled_);
+      if (it.state == State::waiting) give_up(it, *cancelled_, Lost::ended_early);
   } else {
     for (auto& store : stores_) degrade_when_known(store);
     for (bool again = true; again;) {
@@ -544,12 +544,14 @@ bool Drive::end_what_cannot_start() {
     const std::string no_volume =
         gone_for(it) && !it.job.storages.empty() ? " and there is no volume: " + why_gone(it) : "";
     if (it.job.holding == Holding::never)
-      give_up(it, fmt::format("it may not use holding disk{}", no_volume));
+      give_up(it, fmt::format("it may not use holding disk{}", no_volume), Lost::never_holding);
     else if (holding_.total_kib == 0)
-      give_up(it, fmt::format("there is no holding disk{}", no_volume));
+      give_up(it, fmt::format("there is no holding disk{}", no_volume), Lost::no_holding_disk);
     else
-      give_up(it, fmt::format("{} KiB are expected, but the holding disks have {} KiB free of {}{}",
-                              it.job.est_stored_kib, holding_.free_kib, holding_.total_kib, no_volume));
+      give_up(it,
+              fmt::format("{} KiB are expected, but the holding disks have {} KiB free of {}{}",
+                          it.job.est_stored_kib, holding_.free_kib, holding_.total_kib, no_volume),
+              Lost::no_room);
   }
   return any;
 }

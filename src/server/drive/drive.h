@@ -186,7 +186,7 @@ class Drive {
   void hold(JobState& it, const Storages& storages);
   void end(JobState& it);
   void end_copy(JobState& it, const Store& store);
-  void give_up(JobState& it, std::string reason);
+  void give_up(JobState& it, std::string reason, Lost why);
   void leave(JobState& it, const Store& store, std::string reason, Left why);
   void leave_all(Store& store, const std::string& reason, Left why);
   Way way_of(const JobState& it) const;

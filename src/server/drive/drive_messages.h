@@ -176,9 +176,19 @@ struct TakeDegraded {
   JobId id = 0;
 };
 // Ended, without an image.
+enum class Lost {
+  failed,           // it was tried, as often as it may be
+  ended_early,      // with the run
+  not_selected,     // no storage takes it, and there is no holding disk to keep it
+  never_holding,    // there is no volume, and it may not go anywhere else
+  no_holding_disk,  // likewise, and there is nothing else
+  no_room,          // nor has holding disk room for it
+  reserved,         // there is no volume, and what is left of holding disk is kept for incrementals
+};
 struct GiveUp {
   JobId id = 0;
   std::string reason;
+  Lost why = Lost::failed;
 };
 // For this storage it is over: the image stays on holding disk for a later run. The job has ended when each
 // of its storages has the image or it was left for it.

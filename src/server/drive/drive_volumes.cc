@@ -156,7 +156,8 @@ bool Drive::degrade_fulls(Store& store) {
                           "(reserve), and an incremental cannot be made: {}",
                           why_gone(it), holding_.total_kib, limits_.reserve_percent,
                           tried ? "its client may have recorded the full that failed (" + it.failure + ")"
-                                : it.job.not_degraded));
+                                : it.job.not_degraded),
+              Lost::reserved);
       continue;
     }
     it.job.full = false;

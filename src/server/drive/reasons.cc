@@ -88,6 +88,26 @@ std::string_view code_of(Left why) {
   return "";
 }
 
+std::string_view code_of(Lost why) {
+  switch (why) {
+    case Lost::failed:
+      return "failed";
+    case Lost::ended_early:
+      return "ended-early";
+    case Lost::not_selected:
+      return "not-selected";
+    case Lost::never_holding:
+      return "never-holding";
+    case Lost::no_holding_disk:
+      return "no-holding-disk";
+    case Lost::no_room:
+      return "no-room";
+    case Lost::reserved:
+      return "reserved";
+  }
+  return "";
+}
+
 Parameters parameters_of(Wait why, const InForce& now) {
   const std::string host = now.disk != nullptr ? now.disk->host : "";
   const auto& storage = now.storage != nullptr ? *now.storage : now.config.first_storage();
@@ -128,6 +148,26 @@ Parameters parameters_of(Wait why, const InForce& now) {
 Parameters parameters_of(Left why, const config::Storage& storage) {
   if (why == Left::no_volume) return {number("runtapes", storage.runtapes, storage.name)};
   if (why == Left::thresholds) return {number("taperflush", storage.taperflush, storage.name)};
+  return {};
+}
+
+Parameters parameters_of(Lost why, const config::ServerConfig& config, const config::DiskListEntry* disk) {
+  const std::string whose = disk == nullptr ? "" : disk->host + ":" + disk->disk;
+  switch (why) {
+    case Lost::failed:
+      return disk == nullptr ? Parameters{}
+                             : Parameters{number("retry-dump", disk->dumptype.retry_dump, whose)};
+    case Lost::never_holding:
+      return {{"holdingdisk", "never", whose}};
+    case Lost::no_room:
+      return holding_disks(config);
+    case Lost::reserved:
+      return {number("reserve", config.globals.reserve_percent)};
+    case Lost::ended_early:
+    case Lost::not_selected:
+    case Lost::no_holding_disk:
+      break;
+  }
   return {};
 }
 

@@ -1,5 +1,5 @@
 // The reasons of the Drive for programs: words that stay once they were written, and the parameters that a
-// wait or a left image hangs on. Pure.
+// wait, a left image or a lost dump hangs on. Pure.
 #pragma once
 
 #include <string>
@@ -15,6 +15,7 @@ namespace headrace::drive {
 std::string_view code_of(Wait why);
 std::string_view code_of(Way way);
 std::string_view code_of(Left why);
+std::string_view code_of(Lost why);
 // The code of an image that stays for a storage that this run does not write to.
 inline constexpr std::string_view kNotInRun = "not-in-run";
 
@@ -29,5 +30,7 @@ struct InForce {
 };
 std::vector<journal::Parameter> parameters_of(Wait why, const InForce& now);
 std::vector<journal::Parameter> parameters_of(Left why, const config::Storage& storage);
+std::vector<journal::Parameter> parameters_of(Lost why, const config::ServerConfig& config,
+                                              const config::DiskListEntry* disk);
 
 }  // namespace headrace::drive

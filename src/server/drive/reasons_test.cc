@@ -17,6 +17,11 @@ TEST_F(Reasons, EveryReasonHasAWordOfItsOwn) {
   for (int i = 0; i < kWaits; ++i) waits.insert(code_of(static_cast<Wait>(i)));
   EXPECT_EQ(waits.size(), static_cast<size_t>(kWaits));
   EXPECT_FALSE(waits.contains(""));
+  std::set<std::string_view> losses;
+  constexpr int kLosses = static_cast<int>(Lost::reserved) + 1;
+  for (int i = 0; i < kLosses; ++i) losses.insert(code_of(static_cast<Lost>(i)));
+  EXPECT_EQ(losses.size(), static_cast<size_t>(kLosses));
+  EXPECT_FALSE(losses.contains(""));
   EXPECT_EQ(code_of(Way::no_room), "no-room");
   EXPECT_EQ(code_of(Left::thresholds), "thresholds");
 }
@@ -32,6 +37,10 @@ TEST_F(Reasons, ParametersAreThoseInForce) {
   EXPECT_EQ(parameters_of(Wait::network, now), (std::vector<Parameter>{{"netusage", "500", "default"}}));
   EXPECT_EQ(parameters_of(Wait::holding_space, now).size(), 2U);
   EXPECT_EQ(parameters_of(Wait::volume_writer, now)[0].name, "taper-parallel-write");
+  EXPECT_EQ(parameters_of(Lost::failed, config, &disks[0]),
+            (std::vector<Parameter>{{"retry-dump", "2", std::string(kHost) + ":" + disks[0].disk}}));
+  EXPECT_EQ(parameters_of(Lost::reserved, config, &disks[0]), (std::vector<Parameter>{{"reserve", "0", ""}}));
+  EXPECT_EQ(parameters_of(Lost::no_room, config, &disks[0]).size(), 2U);
   EXPECT_TRUE(parameters_of(Wait::resume, now).empty()) << "a command, no parameter";
   EXPECT_EQ(parameters_of(Left::thresholds, config.first_storage())[0].name, "taperflush");
   EXPECT_TRUE(parameters_of(Left::unreadable, config.first_storage()).empty());

@@ -277,7 +277,10 @@ void Runner::Impl::obey(const Command& command) {
     return record_planned(*job.disk, *job.degraded);
   }
   if (const auto* given_up = std::get_if<GiveUp>(&command)) {
-    return recorder_->record(journal::DumpGivenUp{jobs_.at(given_up->id).image, given_up->reason});
+    const JobInfo& job = jobs_.at(given_up->id);
+    return recorder_->record(journal::DumpGivenUp{job.image, given_up->reason,
+                                                  std::string(code_of(given_up->why)),
+                                                  parameters_of(given_up->why, config_, job.disk)});
   }
   if (const auto* left = std::get_if<LeaveOnHolding>(&command)) return left_on_holding(*left);
   if (const auto* abort = std::get_if<AbortDump>(&command)) {

@@ -113,6 +113,9 @@ TEST_F(RunnerTest, FailedTwiceIsFailed) {
   EXPECT_EQ(ran.status, 4);
   expect_no_trace(ran, "/d2");
   EXPECT_EQ(ran.dump("/d2").attempts.size(), 2U);
+  EXPECT_EQ(ran.dump("/d2").code, "failed");
+  ASSERT_EQ(ran.dump("/d2").parameters.size(), 1U);
+  EXPECT_EQ(ran.dump("/d2").parameters[0].value, "2");
   expect_written(ran, "/d1", kOne);
   EXPECT_TRUE(holding_is_empty());
   const std::string log = log_text();
