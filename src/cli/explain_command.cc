@@ -125,7 +125,10 @@ void explain_one(const NightContext& context, const plan::Plan& plan, const jour
   fmt::print("{}\n", observe::printable(name));
   Table table({Table::Align::left, Table::Align::left});
   for (const auto& [level, record] : dle.records)
-    table.row({fmt::format("last level {}", level), record_text(record)});
+    table.row({fmt::format("last level {}", level),
+               record_text(record) + (dle.failed.contains(level)
+                                          ? ", but one failed since, which its client may have recorded"
+                                          : "")});
   table.row({"a full is due", due_text(dle, context.night.inputs.timestamp)});
   if (dle.last_level >= 0)
     table.row({"last run",
