@@ -1,12 +1,13 @@
 #include "cli/restore_command.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "base/bytes.h"
@@ -83,6 +84,21 @@ class Talk final : public recover::Progress {
     clear();
     fmt::print(stderr, "{}\n", line);
   }
+  void other_copy(const catalog::Image& failed, const base::Error& why, const catalog::Image& next,
+                  Again again) override {
+    clear();
+    std::string_view consequence;
+    if (again == Again::this_one) consequence = ", and what was unpacked is unpacked again";
+    if (again == Again::all) consequence = ", and all dumps are unpacked again, from the first on";
+    fmt::print(stderr, "headrace restore: the copy {} of {} cannot be used: {}\n", failed.where(),
+               failed.text(), why.what());
+    fmt::print(stderr, "headrace restore: the one {} is taken instead{}\n", next.where(), consequence);
+    unusable_.push_back({{"timestamp", failed.timestamp},
+                         {"level", failed.level},
+                         {"storage", failed.storage},
+                         {"why", why.what()}});
+    if (again == Again::all) restored_ = Json::array();
+  }
   void restored(const catalog::Image& image, bool checked) override {
     restored_.push_back({{"timestamp", image.timestamp},
                          {"level", image.level},
@@ -95,6 +111,7 @@ class Talk final : public recover::Progress {
     drawn_ = false;
   }
   Json restored_images() const { return restored_; }
+  Json unusable_copies() const { return unusable_; }
 
  private:
   FILE* out_;
@@ -105,6 +122,7 @@ class Talk final : public recover::Progress {
   bool terminal_;
   bool drawn_ = false;
   Json restored_ = Json::array();
+  Json unusable_ = Json::array();
 };
 
 // What the operator should know before trusting the answer's date.
@@ -126,6 +144,22 @@ Result<std::vector<catalog::Image>> choose(const catalog::Catalog& catalog, cons
   return std::vector<catalog::Image>{*std::move(one)};
 }
 
+// All copies of each; an error when none is where the operator wants it from.
+Result<std::vector<std::vector<catalog::Image>>> copies_of(const catalog::Catalog& catalog,
+                                                           const std::vector<catalog::Image>& images,
+                                                           const std::string& storage) {
+  std::vector<std::vector<catalog::Image>> copies;
+  std::set<std::string> storages;
+  for (const catalog::Image& image : images) {
+    copies.push_back(catalog.copies_of(image));
+    for (const catalog::Image& copy : copies.back()) storages.insert(copy.storage);
+  }
+  if (storage.empty() || storages.contains(storage)) return copies;
+  return base::fail(base::ErrorKind::refused,
+                    fmt::format("no copy of what is wanted is in storage {}; there are copies in {}", storage,
+                                fmt::join(storages, ", ")));
+}
+
 Result<recover::RestoreSummary> run(loop::Loop& loop, const config::ServerConfig& config,
                                     recover::RestoreRequest request, Talk& talk) {
   Result<recover::RestoreSummary> result = base::fail(base::ErrorKind::cancelled, "stopped by a signal");
@@ -142,8 +176,13 @@ Result<recover::RestoreSummary> run(loop::Loop& loop, const config::ServerConfig
 void report(const RestoreOptions& options, const Result<recover::RestoreSummary>& result, const Talk& talk,
             const std::string& newest) {
   if (options.json && !options.to_stdout) {
-    Json json{{"host", options.host},           {"disk", options.disk}, {"to", options.to},
-              {"restored", result.has_value()}, {"state_of", newest},   {"images", talk.restored_images()}};
+    Json json{{"host", options.host},
+              {"disk", options.disk},
+              {"to", options.to},
+              {"restored", result.has_value()},
+              {"state_of", newest},
+              {"images", talk.restored_images()},
+              {"unusable_copies", talk.unusable_copies()}};
     if (result) {
       json["stored_bytes"] = result->stored_bytes;
       json["native_bytes"] = result->native_bytes;
@@ -161,6 +200,10 @@ void report(const RestoreOptions& options, const Result<recover::RestoreSummary>
              result->all_checked
                  ? "All checksums are right."
                  : "Not all dumps have a checksum recorded: nothing proves what was read of those.");
+  if (result->unusable_copies > 0) {
+    fmt::print(stderr, "headrace restore: {} could not be used and should be looked after: see above\n",
+               result->unusable_copies == 1 ? "1 copy" : fmt::format("{} copies", result->unusable_copies));
+  }
 }
 
 // The exit status of a mistake in how we were called; 0: none.
@@ -197,6 +240,8 @@ int restore(const RestoreOptions& options) {
     fmt::print(stderr, "headrace restore: {}\n", images.error().what());
     return kExitFailed;
   }
+  auto copies = copies_of(*catalog, *images, options.storage);
+  if (!copies) return usage(copies.error().what());
   if (!options.to_stdout) {
     if (auto good = recover::check_target(options.to, options.into_existing); !good)
       return usage(good.error().what());
@@ -209,6 +254,8 @@ int restore(const RestoreOptions& options) {
   Talk talk(options.to_stdout || options.json ? stderr : stdout, total, loop->clock());
   const auto result = run(*loop, context->config,
                           {.images = *std::move(images),
+                           .copies = *std::move(copies),
+                           .preferred_storage = options.storage,
                            .indexdir = context->config.globals.indexdir,
                            .to = options.to,
                            .to_descriptor = STDOUT_FILENO,

@@ -16,6 +16,7 @@ struct RestoreOptions {
   std::optional<int> level;  // with to_stdout: the newest dump of this level
   std::string at;            // "20261123", "20261123013159", "2026-11-23[ 01:31[:59]]"; empty: now
   std::vector<std::string> paths;
+  std::string storage;  // read its copies before others; "HOLDING": those on holding disk
   bool into_existing =
       false;          // `to` may have something in it; an incremental removes what its dump did not have
   bool json = false;  // a summary for programs on standard output (not with to_stdout)

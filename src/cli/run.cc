@@ -421,6 +421,8 @@ void add_restore(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       ->excludes(to);
   command->add_option("--level", options.level, "With --stdout: the newest dump of this level");
   command->add_option("--at", options.at, "As it was then: 20261123, 20261123013159, \"2026-11-23 01:31\"");
+  command->add_option("--storage", options.storage,
+                      "Read copies in this storage before others (HOLDING: those on holding disk)");
   command->add_flag("--into-existing", options.into_existing, "DIR may have something in it");
   command->add_option("PATH", options.paths, "Only these, relative to the disk");
   add_json(*command, arguments);
@@ -428,6 +430,8 @@ void add_restore(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       "Examples:\n  headrace restore daily fileserver /home --to /restore\n"
       "  headrace restore daily fileserver /home --to /restore --at 20261120 ann/thesis\n"
       "  headrace restore daily fileserver /home --stdout --level 0 | tar -tf -\n"
+      "Of several copies of a dump one that is complete and whose volumes are there is read; when it turns\n"
+      "out damaged, the next one, and what was wrong with the first is said.\n"
       "Exit status: 0 restored and checked, 1 usage or configuration, 2 failed or damaged.");
   command->callback([&] {
     chosen = [&] {
@@ -449,7 +453,10 @@ void add_find(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   command->add_option("HOST", arguments.find.host, "Only this host");
   command->add_option("DISK", arguments.find.disks, "Only these disks");
   add_json(*command, arguments);
-  command->footer("Example:\n  headrace find daily fileserver");
+  command->footer(
+      "Example:\n  headrace find daily fileserver\n"
+      "A dump that is in several storages is listed with each: \"headrace restore\" reads whichever copy is "
+      "good.");
   command->callback([&] {
     chosen = [&] {
       arguments.find.config = arguments.config;

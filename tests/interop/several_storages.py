@@ -47,6 +47,7 @@ class Site:
 
     def __init__(self, lab, far_slots=SLOTS, selection="", lines=("", "")):
         self.lab = lab
+        self.restores = 0
         lab.global_lines = CONFIG.format(far=lab.path("far"), slots=SLOTS, conf=CONF, selection=selection)
         os.makedirs(lab.path("far"))
         for name, more in zip(DISKS, lines):
@@ -98,13 +99,34 @@ class Site:
         self.lab.run(["amreport", CONF, "--text=/tmp/amanda/report.txt"], user="backup", status=None)
         return self.lab.read("tmp-amanda/report.txt")
 
-    def expect_restored(self, name):
-        to = self.lab.path(f"restored-{name}")
+    def restore(self, name, status=0, *more):
+        """Where to, and what the command said on standard error."""
+        to = self.lab.path(f"restored-{name}-{self.restores}")
+        self.restores += 1
         os.makedirs(to)
-        self.lab.headrace("restore", CONF, CLIENT, f"/{name}", "--to", to)
+        result = self.lab.headrace("restore", CONF, CLIENT, f"/{name}", "--to", to, *more, status=None)
+        errors = result.stderr.decode(errors="replace")
+        expect(result.returncode == status, f"restore of {name}: exit status {result.returncode}, not {status}:\n"
+               + result.stdout.decode(errors="replace") + errors)
+        return to, errors
+
+    def expect_restored(self, name, *more):
+        to, errors = self.restore(name, 0, *more)
         found = compare_trees.differences(compare_trees.snapshot(self.lab.path("disks", name)),
                                           compare_trees.snapshot(to), ["xattrs"])
         expect(not found, f"{name} restored differs:\n" + "\n".join(found[:20]))
+        return errors
+
+    def damage(self, directory, name, level):
+        """One bit in the middle of what storage has of a dump; its file's name and size stay."""
+        parts = glob.glob(self.lab.path(f"{directory}/slot*/0*._{name}.{level}"))
+        expect(len(parts) == 1, f"parts of {name} level {level} in {directory}: {parts}")
+        with open(parts[0], "r+b") as part:
+            at = 32768 + (os.path.getsize(parts[0]) - 32768) // 2
+            part.seek(at)
+            byte = part.read(1)[0]
+            part.seek(at)
+            part.write(bytes([byte ^ 0x10]))
 
 
 BOTH = [(disk, storage) for disk in DISKS for storage in ("a", "b")]
@@ -195,8 +217,41 @@ def dump_limits(lab):
     site.theirs("amdump", CONF, CLIENT, "/one", status=1)
 
 
+def restored_from_the_other(lab):
+    """A volume that is away, then damaged copies: what is restored is whole or an error, and each bad copy is named."""
+    site = Site(lab)
+    site.ours()
+    site.theirs("amdump", CONF)
+    expect(not site.expect_restored("one"), "nothing is wrong, yet something is said")
+    shelf = lab.path("shelf")
+    for slot in glob.glob(lab.path("vtapes/slot*")):
+        if glob.glob(os.path.join(slot, "0*.0")):
+            os.rename(slot, shelf)
+            os.makedirs(slot)
+            break
+    errors = site.expect_restored("one")
+    expect(re.search(r"the copy in storage a of \S+:/one of \d+ level 0 cannot be used: volume LAB-\d+ is in no slot", errors)
+           and "the one in storage b is taken instead\n" in errors, errors)
+    os.rmdir(slot)
+    os.rename(shelf, slot)
+    site.damage("vtapes", "one", 0)
+    errors = site.expect_restored("one")
+    expect("the copy in storage a of" in errors and "DAMAGED" in errors and "what was unpacked is unpacked again" in errors,
+           errors)
+    site.damage("vtapes", "one", 1)
+    errors = site.expect_restored("one")
+    expect(errors.count("DAMAGED") == 2 and "all dumps are unpacked again, from the first on" in errors, errors)
+    expect(not site.expect_restored("one", "--storage", "b"), "the good copies were asked for, yet something is said")
+    site.damage("far", "one", 0)
+    _, errors = site.restore("one", 2)
+    expect(re.search(r"none of the 2 copies of \S+:/one of \d+ level 0 can be used: "
+                     r"the one in storage a: DAMAGED.*; the one in storage b: DAMAGED", errors)
+           and "do not trust what is in" in errors, errors)
+    site.expect_restored("two")
+
+
 SCENARIOS = {it.__name__: it for it in (read_by_amanda, completed_by_amflush, completed_by_amdump, completed_by_us,
-                                        selected_alike, dump_limits)}
+                                        selected_alike, dump_limits, restored_from_the_other)}
 
 
 def main():

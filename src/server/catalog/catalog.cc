@@ -27,7 +27,8 @@ struct Dump {
   std::string timestamp;
   int level = 0;
   const Image* best = nullptr;  // none: made, but no copy is left
-  bool recorded = false;        // a log says it succeeded: later incrementals may be based on it
+  std::vector<const Image*> copies{};
+  bool recorded = false;  // a log says it succeeded: later incrementals may be based on it
   bool good() const { return best != nullptr && best->status == ImageStatus::ok; }
 };
 
@@ -48,7 +49,15 @@ auto of_disk(const std::vector<Entry>& sorted, std::string_view host, std::strin
 
 std::string what_is_wrong(const Dump& dump) {
   if (dump.best == nullptr) return "no copy of it is left on any volume or holding disk";
-  return fmt::format("its copy is {} ({})", name_of(dump.best->status), dump.best->reason);
+  if (dump.copies.size() == 1) {
+    return fmt::format("its copy is {} ({})", name_of(dump.best->status), dump.best->reason);
+  }
+  std::string text;
+  for (const Image* copy : dump.copies) {
+    text += fmt::format("{}{} is {} ({})", text.empty() ? "its copy " : ", the one ", copy->where(),
+                        name_of(copy->status), copy->reason);
+  }
+  return text;
 }
 
 }  // namespace
@@ -71,10 +80,20 @@ std::string_view name_of(ImageStatus status) {
 
 std::string Image::text() const { return fmt::format("{}:{} of {} level {}", host, disk, timestamp, level); }
 
+std::string Image::where() const { return held() ? "on holding disk" : "in storage " + storage; }
+
 std::vector<const Image*> Catalog::images_of(std::string_view host, std::string_view disk) const {
   std::vector<const Image*> found;
   for (const Image& image : of_disk(images_, host, disk)) found.push_back(&image);
   return found;
+}
+
+std::vector<Image> Catalog::copies_of(const Image& image) const {
+  std::vector<Image> copies;
+  for (const Image* copy : images_of(image.host, image.disk)) {
+    if (copy->timestamp == image.timestamp && copy->level == image.level) copies.push_back(*copy);
+  }
+  return copies;
 }
 
 Result<std::vector<Image>> Catalog::chain(std::string_view host, std::string_view disk,
@@ -90,6 +109,7 @@ Result<std::vector<Image>> Catalog::chain(std::string_view host, std::string_vie
   for (const Image* image : images_of(host, disk)) {
     Dump* dump = dump_of(image->timestamp, image->level);
     if (dump == nullptr) continue;
+    dump->copies.push_back(image);
     if (dump->best == nullptr || better(*image, *dump->best)) dump->best = image;
     // "Complete on volume" was only ever said of a dump that succeeded.
     if (image->status == ImageStatus::ok || image->status == ImageStatus::missing_part) dump->recorded = true;

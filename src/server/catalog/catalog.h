@@ -67,6 +67,8 @@ struct Image {
   bool held() const { return !holding_file.empty(); }
   // "client.lab:/home of 20261123013159 level 0"
   std::string text() const;
+  // "in storage far", "on holding disk"
+  std::string where() const;
 };
 
 // A dump that a run log says succeeded on its client, whether or not a copy is left.
@@ -93,6 +95,8 @@ class Catalog {
 
   // All copies of dumps of a disk, newest first.
   std::vector<const Image*> images_of(std::string_view host, std::string_view disk) const;
+  // All copies of the dump that `image` is one of, whatever their state.
+  std::vector<Image> copies_of(const Image& image) const;
   // The dumps that together give the disk as it was at `at` (14 digits; empty: now), lowest level first: the
   // newest dump at or before then, before it the newest of a lower level made before that one, down to level
   // 0. Of several copies the best: complete, held before on a volume. Refused, in a sentence that names the

@@ -72,7 +72,9 @@ ImageRestore::~ImageRestore() = default;
 void ImageRestore::start(Done done) {
   done_ = std::move(done);
   source_.open([this](Result<wire::DumpHeader> header) {
-    const auto begun = header ? run(*header) : Result<>(std::unexpected(header.error()));
+    auto begun = header ? judge_header(*header) : Result<>(std::unexpected(header.error()));
+    copy_in_doubt_ = !begun;
+    if (begun) begun = run(*header);
     if (begun) return;
     refusal_ = begun.error();
     end_soon();
@@ -99,7 +101,6 @@ Result<> ImageRestore::judge_header(const wire::DumpHeader& header) {
 }
 
 Result<> ImageRestore::run(const wire::DumpHeader& header) {
-  if (auto good = judge_header(header); !good) return good;
   auto commands = decoders(header);
   if (!commands)
     return std::unexpected(std::move(commands.error()).during("preparing to restore " + image_.text()));
@@ -236,6 +237,7 @@ void ImageRestore::end() {
 // themselves.
 Result<ImageOutcome> ImageRestore::judge() {
   ImageOutcome outcome;
+  copy_in_doubt_ = true;
   if (source_.failure())
     return std::unexpected(base::Error(*source_.failure()).during("restoring " + image_.text()));
   outcome.stored = stored_.value();
@@ -247,15 +249,22 @@ Result<ImageOutcome> ImageRestore::judge() {
       std::ranges::all_of(pump_outcomes_, [](const auto& passed) { return passed->has_value(); });
   Result<> native;
   if (all_passed) native = judge_native(outcome);
-  if (auto good = judge_children(all_passed && native && image_.native_crc.known()); !good) {
+  const bool native_is_right = all_passed && native && image_.native_crc.known();
+  if (auto good = judge_children(native_is_right, outcome.checked); !good) {
     return std::unexpected(std::move(good.error()));
   }
   if (!native) return std::unexpected(std::move(native.error()));
+  if (auto good = judge_pumps(outcome.checked); !good) return std::unexpected(std::move(good.error()));
+  outcome.missing = children_.back()->missing;
+  return outcome;
+}
+
+Result<> ImageRestore::judge_pumps(bool checked) {
+  copy_in_doubt_ = !checked;
   for (const auto& passed : pump_outcomes_) {
     if (!*passed) return std::unexpected(base::Error(passed->error()).during("restoring " + image_.text()));
   }
-  outcome.missing = children_.back()->missing;
-  return outcome;
+  return {};
 }
 
 std::unexpected<base::Error> ImageRestore::damaged(std::string_view what, const CrcAndSize& got,
@@ -293,7 +302,7 @@ Result<> ImageRestore::judge_native(ImageOutcome& outcome) {
   return {};
 }
 
-Result<> ImageRestore::judge_children(bool native_is_right) {
+Result<> ImageRestore::judge_children(bool native_is_right, bool checked) {
   for (const auto& child : children_) {
     const bool last = child == children_.back();
     if (child->exit->good()) continue;
@@ -308,6 +317,9 @@ Result<> ImageRestore::judge_children(bool native_is_right) {
     }
     const bool only_missing = !child->missing.empty() && !child->other_complaints && !child->exit->signalled;
     if (!only_missing) {
+      // Right bytes are not to blame; and a signal, or what is behind a descriptor, has nothing to do with
+      // them.
+      copy_in_doubt_ = !checked && !child->exit->signalled && !target_.directory.empty();
       return base::fail(ErrorKind::refused,
                         fmt::format("{}, while restoring {}", child->what_happened(), image_.text()));
     }

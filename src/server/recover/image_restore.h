@@ -54,6 +54,10 @@ class ImageRestore {
   // `done` is called once, later; it may destroy this.
   void start(Done done);
   uint64_t stored_bytes() const { return stored_.value().size; }
+  // In `done`, of a failure: whether this copy of the dump is to blame, so that another may be good.
+  bool copy_in_doubt() const { return copy_in_doubt_; }
+  // Whether the directory or descriptor may have got something.
+  bool wrote() const { return !pumps_.empty() && pumps_.back()->meter().bytes() > 0; }
 
  private:
   struct Child {
@@ -81,7 +85,8 @@ class ImageRestore {
   base::Result<> judge_header(const wire::DumpHeader& header);
   base::Result<> judge_stored(ImageOutcome& outcome);
   base::Result<> judge_native(ImageOutcome& outcome);
-  base::Result<> judge_children(bool native_is_right);
+  base::Result<> judge_children(bool native_is_right, bool checked);
+  base::Result<> judge_pumps(bool checked);
   std::unexpected<base::Error> damaged(std::string_view what, const base::CrcAndSize& got,
                                        const base::CrcAndSize& recorded) const;
 
@@ -100,6 +105,7 @@ class ImageRestore {
   size_t errors_open_ = 0;  // standard errors still being read
   std::unique_ptr<loop::Timer> stragglers_;
   std::optional<base::Error> refusal_;  // it never began
+  bool copy_in_doubt_ = false;
   base::Alive alive_;
 };
 

@@ -53,8 +53,8 @@ Result<volume::Changer*> Volumes::changer_of(const std::string& storage) {
   return changer.get();
 }
 
-Result<std::vector<volume::Slot>*> Volumes::slots_of(const std::string& storage, bool afresh) {
-  if (const auto known = slots_.find(storage); known != slots_.end() && !afresh) return &known->second;
+Result<std::vector<volume::Slot>*> Volumes::slots_of(const std::string& storage) {
+  if (const auto known = slots_.find(storage); known != slots_.end()) return &known->second;
   auto changer = changer_of(storage);
   if (!changer) return std::unexpected(std::move(changer.error()));
   auto slots = (*changer)->inventory();
@@ -62,7 +62,7 @@ Result<std::vector<volume::Slot>*> Volumes::slots_of(const std::string& storage,
   return &(slots_[storage] = *std::move(slots));
 }
 
-Result<Volumes::Place> Volumes::find(const VolumeWanted& wanted, bool afresh) {
+Result<Volumes::Place> Volumes::find(const VolumeWanted& wanted) {
   // The storage it was written to first; but volumes move between changers.
   std::vector<std::string> order;
   if (config_.storage_named(wanted.storage) != nullptr) order.push_back(wanted.storage);
@@ -72,7 +72,7 @@ Result<Volumes::Place> Volumes::find(const VolumeWanted& wanted, bool afresh) {
   std::set<std::string> looked;
   for (const std::string& name : order) {
     if (config_.storage_named(name) == nullptr || !looked.insert(name).second) continue;
-    const auto slots = slots_of(name, afresh);
+    const auto slots = slots_of(name);
     if (!slots) {
       troubles += fmt::format("; storage {}: {}", name, slots.error().what());
     } else if (auto slot = volume::slot_of_label(**slots, wanted.label)) {
@@ -86,12 +86,13 @@ Result<Volumes::Place> Volumes::find(const VolumeWanted& wanted, bool afresh) {
                   wanted.label, troubles));
 }
 
-Result<> Volumes::require(const std::vector<VolumeWanted>& wanted) {
+Result<> Volumes::require(const std::vector<VolumeWanted>& wanted, Look look) {
+  if (look == Look::afresh) look_again();
   std::set<std::string> asked;
   std::string missing;
   for (const VolumeWanted& one : wanted) {
     if (!asked.insert(one.label).second) continue;
-    if (auto place = find(one, true); !place) missing += (missing.empty() ? "" : "; ") + place.error().what();
+    if (auto place = find(one); !place) missing += (missing.empty() ? "" : "; ") + place.error().what();
   }
   return missing.empty() ? Result<>() : base::fail(ErrorKind::refused, std::move(missing));
 }
@@ -102,10 +103,11 @@ Result<volume::Volume*> Volumes::load(const VolumeWanted& wanted) {
   }
   unload();
   // Looking through all slots takes time, minutes in a library: what was seen last mostly still is so.
-  if (auto place = find(wanted, false)) {
+  if (auto place = find(wanted)) {
     if (auto loaded = load_from(*place->changer, place->slot, wanted)) return loaded;
   }
-  auto place = find(wanted, true);
+  look_again();
+  auto place = find(wanted);
   if (!place) return std::unexpected(std::move(place.error()));
   return load_from(*place->changer, place->slot, wanted);
 }

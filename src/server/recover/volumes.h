@@ -22,6 +22,9 @@ struct VolumeWanted {
   std::string storage;  // looked for in this one's changer first
 };
 
+// Whether what was seen in the slots before still counts.
+enum class Look : unsigned char { afresh, remembered };
+
 class Volumes {
  public:
   explicit Volumes(const config::ServerConfig& config) : config_(config) {}
@@ -33,7 +36,9 @@ class Volumes {
   base::Result<volume::Volume*> load(const VolumeWanted& wanted);
   // Whether a slot is said to hold each; loads nothing. For asking before anything is begun. Refused: names
   // all that are missing.
-  base::Result<> require(const std::vector<VolumeWanted>& wanted);
+  base::Result<> require(const std::vector<VolumeWanted>& wanted, Look look = Look::afresh);
+  // What was seen in the slots is forgotten.
+  void look_again() { slots_.clear(); }
   // Gives the loaded volume back.
   void unload();
 
@@ -42,9 +47,8 @@ class Volumes {
     volume::Changer* changer = nullptr;
     std::string slot;
   };
-  // `afresh`: what was seen in the slots before does not count.
-  base::Result<Place> find(const VolumeWanted& wanted, bool afresh);
-  base::Result<std::vector<volume::Slot>*> slots_of(const std::string& storage, bool afresh);
+  base::Result<Place> find(const VolumeWanted& wanted);
+  base::Result<std::vector<volume::Slot>*> slots_of(const std::string& storage);
   base::Result<volume::Changer*> changer_of(const std::string& storage);
   base::Result<volume::Volume*> load_from(volume::Changer& changer, const std::string& slot,
                                           const VolumeWanted& wanted);
