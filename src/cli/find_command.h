@@ -2,6 +2,7 @@
 // status: 0 listed, 1 usage or configuration.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@ struct FindOptions {
   std::string host;                // empty: all
   std::vector<std::string> disks;  // empty: all
   bool json = false;
-  std::vector<std::string> overrides;
+  std::vector<std::string> overrides = {};
+  int64_t now = 0;  // seconds since 1970; 0: as the clock says
 };
 
 int find(const FindOptions& options);

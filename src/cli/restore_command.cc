@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "cli/server_context.h"
 #include "loop/signals.h"
+#include "server/catalog/dates.h"
 #include "server/recover/restore.h"
 
 namespace headrace::cli {
@@ -144,6 +145,25 @@ Result<std::vector<catalog::Image>> choose(const catalog::Catalog& catalog, cons
   return std::vector<catalog::Image>{*std::move(one)};
 }
 
+// Dumps that a wrong clock dated in the future: said, and never mixed with others unasked. False: nothing may
+// be restored.
+bool judge_dates(const RestoreOptions& options, const std::vector<catalog::DumpFact>& misdated,
+                 const std::vector<catalog::Image>& images) {
+  if (options.to_stdout) return true;
+  const std::string doubt = catalog::doubt_about(images, misdated);
+  if (doubt.empty()) return true;
+  if (!options.at.empty()) {
+    fmt::print(stderr, "headrace restore: {}; dumps are put together by their dates\n", doubt);
+    return true;
+  }
+  fmt::print(stderr,
+             "headrace restore: nothing is restored, since the dumps may not belong together: {}. To put "
+             "them together "
+             "by their dates all the same say --at {}\n",
+             doubt, images.back().timestamp);
+  return false;
+}
+
 // All copies of each; an error when none is where the operator wants it from.
 Result<std::vector<std::vector<catalog::Image>>> copies_of(const catalog::Catalog& catalog,
                                                            const std::vector<catalog::Image>& images,
@@ -235,11 +255,22 @@ int restore(const RestoreOptions& options) {
   if (!catalog) return usage(catalog.error().what());
   for (const std::string& warning : catalog->warnings())
     fmt::print(stderr, "headrace restore: {}\n", warning);
+  const int64_t now = options.now != 0 ? options.now : base::SystemClock().wall_seconds();
+  const std::string latest = catalog::latest_date(now);
+  const auto misdated = catalog->dated_after(options.host, options.disk, latest);
+  if (at.empty() && !misdated.empty()) {
+    fmt::print(stderr,
+               "headrace restore: left out, as they are dated in the future (a clock was wrong): {}; --at "
+               "takes them\n",
+               catalog::text_of(misdated));
+    at = latest;
+  }
   auto images = choose(*catalog, options, at);
   if (!images) {
     fmt::print(stderr, "headrace restore: {}\n", images.error().what());
     return kExitFailed;
   }
+  if (!judge_dates(options, misdated, *images)) return kExitFailed;
   auto copies = copies_of(*catalog, *images, options.storage);
   if (!copies) return usage(copies.error().what());
   if (!options.to_stdout) {

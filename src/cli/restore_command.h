@@ -2,6 +2,7 @@
 // words come as options. Exit status: 0 restored and checked, 1 usage or configuration, 2 failed or damaged.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct RestoreOptions {
       false;          // `to` may have something in it; an incremental removes what its dump did not have
   bool json = false;  // a summary for programs on standard output (not with to_stdout)
   std::vector<std::string> overrides;  // -o KEY=VALUE
+  int64_t now = 0;                     // seconds since 1970; 0: as the clock says
 };
 
 int restore(const RestoreOptions& options);

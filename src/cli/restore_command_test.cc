@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "cli/find_command.h"
 
@@ -35,6 +36,7 @@ class RestoreCommand : public ::testing::Test {
     options.host = "client.lab";
     options.disk = "/tmp/lab/med/data1";
     options.to = (root / "out").string();
+    options.now = base::unix_of_timestamp("20261124120000");
   }
   ~RestoreCommand() override { fs::remove_all(root); }
 
@@ -130,9 +132,47 @@ TEST_F(RestoreCommand, ArchiveOnStandardOutput) {
       base::read_file(root / "vtapes/slot1/00002.client.lab._tmp_lab_med_data1.0").value().substr(32768));
 }
 
+// By its date alone the level 1 of the lab's second run would be the newest for years.
+TEST_F(RestoreCommand, ADumpFromTheFutureIsNotTakenForTheNewest) {
+  options.now = base::unix_of_timestamp("20251124120000");
+  EXPECT_EQ(run(), 2) << "both are dated in the future";
+  EXPECT_NE(err.find("left out, as they are dated in the future (a clock was wrong): 20261123013159 level 0, "
+                     "20261123013208 level 1; --at takes them"),
+            std::string::npos)
+      << err;
+  options.at = "20261123";
+  EXPECT_EQ(run(), 0) << err;
+  EXPECT_TRUE(fs::exists(root / "out/new.txt"));
+  EXPECT_NE(err.find("20261123013208 level 1 is dated in the future: when it was made"), std::string::npos)
+      << err;
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(find({.config = root.string(), .host = {}, .disks = {"/tmp/lab/med/data1"}, .now = options.now}),
+            0);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "headrace find: client.lab:/tmp/lab/med/data1 has dumps that are dated in the future (a clock "
+            "was wrong), "
+            "which restore takes with --at alone: 20261123013159 level 0, 20261123013208 level 1\n");
+  ::testing::internal::GetCapturedStdout();
+}
+
+TEST_F(RestoreCommand, AnIncrementalThatMayBuildOnAFullFromTheFutureIsNotRestoredUnasked) {
+  std::ofstream(root / "log/log.20271123013159.0")
+      << "SUCCESS dumper client.lab /tmp/lab/med/data1 20271123013159 0 [sec 1 kb 1 kps 1]\n";
+  EXPECT_EQ(run(), 2);
+  EXPECT_NE(err.find("20261123013208 level 1 may build on the dump that is dated 20271123013159 (level 0)"),
+            std::string::npos)
+      << err;
+  EXPECT_NE(err.find("say --at 20261123013208"), std::string::npos) << err;
+  EXPECT_FALSE(fs::exists(root / "out/f1.txt"));
+  options.at = "20261123013208";
+  EXPECT_EQ(run(), 0) << err;
+  EXPECT_NE(err.find("put together by their dates"), std::string::npos) << err;
+}
+
 TEST_F(RestoreCommand, FindListsWhatThereIs) {
   ::testing::internal::CaptureStdout();
-  EXPECT_EQ(find({.config = root.string(), .host = {}, .disks = {}, .json = true, .overrides = {}}), 0);
+  EXPECT_EQ(find({.config = root.string(), .host = {}, .disks = {}, .json = true, .now = options.now}), 0);
   const auto json = nlohmann::json::parse(::testing::internal::GetCapturedStdout());
   ASSERT_EQ(json.size(), 4U);
   EXPECT_EQ(json[0]["place"], "VTAPE-001");

@@ -88,6 +88,21 @@ std::vector<const Image*> Catalog::images_of(std::string_view host, std::string_
   return found;
 }
 
+std::vector<DumpFact> Catalog::dated_after(std::string_view host, std::string_view disk,
+                                           std::string_view moment) const {
+  std::map<std::pair<std::string, int>, DumpFact> found;
+  const auto add = [&](const DumpFact& fact) {
+    if (full_stamp(fact.timestamp) > moment) found.emplace(std::pair(fact.timestamp, fact.level), fact);
+  };
+  for (const DumpFact& fact : of_disk(facts_, host, disk)) add(fact);
+  for (const Image* image : images_of(host, disk)) {
+    if (image->status == ImageStatus::ok) add({image->host, image->disk, image->timestamp, image->level});
+  }
+  std::vector<DumpFact> dumps;
+  for (auto& [unused, fact] : found) dumps.push_back(std::move(fact));
+  return dumps;
+}
+
 std::vector<Image> Catalog::copies_of(const Image& image) const {
   std::vector<Image> copies;
   for (const Image* copy : images_of(image.host, image.disk)) {

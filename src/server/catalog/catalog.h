@@ -95,6 +95,10 @@ class Catalog {
 
   // All copies of dumps of a disk, newest first.
   std::vector<const Image*> images_of(std::string_view host, std::string_view disk) const;
+  // The dumps of a disk that are dated after `moment` (14 digits), by date and level: those that a log says
+  // succeeded, and those there are whole images of.
+  std::vector<DumpFact> dated_after(std::string_view host, std::string_view disk,
+                                    std::string_view moment) const;
   // All copies of the dump that `image` is one of, whatever their state.
   std::vector<Image> copies_of(const Image& image) const;
   // The dumps that together give the disk as it was at `at` (14 digits; empty: now), lowest level first: the

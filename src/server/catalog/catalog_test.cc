@@ -5,8 +5,10 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "compat/tapelist.h"
+#include "server/catalog/dates.h"
 #include "server/catalog/find.h"
 
 namespace headrace::catalog {
@@ -322,6 +324,38 @@ TEST_F(CatalogTest, UnknownDiskNamesThoseThatAre) {
             "/tmp/lab/med/data2");
   EXPECT_EQ(catalog.chain("x", "/x", "").error().what(),
             "no dump of x:/x is known; there are dumps of the hosts client.lab");
+}
+
+TEST(Dates, ADumpADayAheadIsNotFromTheFuture) {
+  EXPECT_EQ(latest_date(base::unix_of_timestamp("20261124120000")), "20261125130000");
+}
+
+TEST(Dates, WhatMayBuildOnADumpFromTheFutureIsInDoubt) {
+  const auto image = [](const char* stamp, int level) {
+    Image made;
+    made.timestamp = stamp;
+    made.level = level;
+    return made;
+  };
+  const auto dump = [](const char* stamp, int level) { return DumpFact{"h", "/", stamp, level}; };
+  const std::vector<Image> full{image("20261101000000", 0)};
+  const std::vector<Image> both{image("20261101000000", 0), image("20261102000000", 1)};
+  EXPECT_EQ(doubt_about(both, {}), "");
+  EXPECT_EQ(doubt_about(full, {dump("20271101000000", 0)}), "") << "a full builds on nothing";
+  EXPECT_EQ(doubt_about(both, {dump("20271101000000", 1)}), "") << "both build on the full";
+  EXPECT_NE(doubt_about(both, {dump("20271101000000", 0)}), "");
+  EXPECT_EQ(doubt_about({image("20271101000000", 0)}, {dump("20271101000000", 0)}), "");
+  EXPECT_NE(
+      doubt_about({image("20261101000000", 0), image("20271102000000", 1)}, {dump("20271102000000", 1)}), "");
+}
+
+TEST_F(CatalogTest, DumpsDatedAfterAMomentAreKnownOnce) {
+  use_lab();
+  const Catalog catalog = loaded();
+  const auto later = catalog.dated_after(kHost, kDisk, "20261123013200");
+  EXPECT_EQ(text_of(later), "20261123013208 level 1");
+  EXPECT_TRUE(catalog.dated_after(kHost, kDisk, "20261123013208").empty());
+  EXPECT_EQ(text_of(catalog.dated_after(kHost, kDisk, "")), "20261123013159 level 0, 20261123013208 level 1");
 }
 
 }  // namespace

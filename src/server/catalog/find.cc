@@ -86,13 +86,18 @@ FindRow row_of(const FailedDump& failed) {
 
 }  // namespace
 
+bool is_named(const std::string& a_host, const std::string& a_disk, const std::string& host,
+              const std::vector<std::string>& disks) {
+  if (!host.empty() && !config::match_host(host, a_host)) return false;
+  return disks.empty() || std::ranges::any_of(disks, [&](const std::string& disk) {
+           return config::match_disk(disk, a_disk);
+         });
+}
+
 std::vector<FindRow> find_rows(const Catalog& catalog, const std::string& host,
                                const std::vector<std::string>& disks) {
   const auto wanted = [&](const std::string& a_host, const std::string& a_disk) {
-    if (!host.empty() && !config::match_host(host, a_host)) return false;
-    return disks.empty() || std::ranges::any_of(disks, [&](const std::string& disk) {
-             return config::match_disk(disk, a_disk);
-           });
+    return is_named(a_host, a_disk, host, disks);
   };
   std::vector<FindRow> rows;
   for (const Image& image : catalog.images()) {

@@ -23,6 +23,9 @@ struct FindRow {
 // (match expressions of config/match.h).
 std::vector<FindRow> find_rows(const Catalog& catalog, const std::string& host,
                                const std::vector<std::string>& disks);
+// Whether such a selection has this disk.
+bool is_named(const std::string& a_host, const std::string& a_disk, const std::string& host,
+              const std::vector<std::string>& disks);
 // The table, columns as wide as their widest value; a sentence when there are no rows.
 std::string find_table(const std::vector<FindRow>& rows);
 
