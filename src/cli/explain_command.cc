@@ -7,6 +7,7 @@
 
 #include "base/human_kib.h"
 #include "base/quote.h"
+#include "cli/explain_json.h"
 #include "cli/night_context.h"
 #include "journal/rates.h"
 #include "server/observe/text.h"
@@ -109,13 +110,6 @@ void outcome_rows(const plan::Plan& plan, size_t dle, bool by_dumporder, Table& 
     if (it.dle == dle) table.row({"tonight", "left out: " + it.reason});
 }
 
-bool speaks_of(const std::string& text, const std::string& name) {
-  const size_t at = text.find(name);
-  if (at == std::string::npos) return false;
-  const size_t end = at + name.size();
-  return end == text.size() || text[end] == ' ' || text[end] == '.' || text[end] == ':';
-}
-
 void explain_one(const NightContext& context, const plan::Plan& plan, const journal::Rates& rates,
                  size_t index) {
   const auto& dle = context.night.inputs.dles[index];
@@ -143,10 +137,25 @@ void explain_one(const NightContext& context, const plan::Plan& plan, const jour
   if (const auto measured = measured_text(rates, dle); !measured.empty()) table.row({"measured", measured});
   outcome_rows(plan, index, !context.server.config.globals.dumporder.empty(), table);
   fmt::print("{}", table.text("  "));
-  for (const auto& note : plan.notes) {
-    if (speaks_of(note.text, name))
-      fmt::print("  {}{}\n", note.warning ? "warning: " : "", observe::printable(note.text));
+  for (const auto& note : notes_about(plan, dle))
+    fmt::print("  {}{}\n", note.warning ? "warning: " : "", observe::printable(note.text));
+}
+
+void print_text(const NightContext& context, const plan::Plan& plan, const journal::Rates& rates,
+                const std::vector<size_t>& named) {
+  for (const size_t index : named) {
+    if (index != named.front()) fmt::print("\n");
+    explain_one(context, plan, rates, index);
   }
+  const auto& capacity = context.night.inputs.capacity;
+  fmt::print("\nthe night: {} in {}; fulls {}, where a night's share is {}",
+             base::human_kib(plan.total_stored_kib), observe::count_of(plan.dumps.size(), "dump"),
+             base::human_kib(plan.fulls_kib), base::human_kib(plan.balanced_kib));
+  if (capacity.volume_kib > 0)
+    fmt::print("; {} of {} each (runtapes)",
+               observe::count_of(static_cast<uint64_t>(std::max<int64_t>(capacity.volumes, 0)), "volume"),
+               base::human_kib(static_cast<uint64_t>(capacity.volume_kib)));
+  fmt::print("\n");
 }
 
 }  // namespace
@@ -161,24 +170,18 @@ int explain(const ExplainOptions& options) {
   const auto rates = journal::load_rates(context->server.config.globals.logdir);
   if (!rates) fmt::print(stderr, "headrace: {}\n", rates.error().what());
   const journal::Rates unknown;
-  bool first = true;
+  std::vector<size_t> chosen;
   for (size_t i = 0; i < context->night.disks.size(); ++i) {
     const auto& disk = context->night.disks[i];
     const bool wanted = std::ranges::any_of(
         *named, [&disk](const auto& it) { return it.host == disk.host && it.disk == disk.disk; });
-    if (!wanted) continue;
-    if (!std::exchange(first, false)) fmt::print("\n");
-    explain_one(*context, plan, rates ? *rates : unknown, i);
+    if (wanted) chosen.push_back(i);
   }
-  const auto& capacity = context->night.inputs.capacity;
-  fmt::print("\nthe night: {} in {}; fulls {}, where a night's share is {}",
-             base::human_kib(plan.total_stored_kib), observe::count_of(plan.dumps.size(), "dump"),
-             base::human_kib(plan.fulls_kib), base::human_kib(plan.balanced_kib));
-  if (capacity.volume_kib > 0)
-    fmt::print("; {} of {} each (runtapes)",
-               observe::count_of(static_cast<uint64_t>(std::max<int64_t>(capacity.volumes, 0)), "volume"),
-               base::human_kib(static_cast<uint64_t>(capacity.volume_kib)));
-  fmt::print("\n");
+  const auto& known = rates ? *rates : unknown;
+  if (options.json)
+    fmt::print("{}", explain_json(*context, plan, known, chosen));
+  else
+    print_text(*context, plan, known, chosen);
   return 0;
 }
 

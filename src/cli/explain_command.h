@@ -14,6 +14,7 @@ struct ExplainOptions {
   std::vector<std::string> overrides;
   std::string at;
   bool clients = true;
+  bool json = false;
 };
 
 int explain(const ExplainOptions& options);

@@ -8,7 +8,7 @@
 
 #include "base/human_kib.h"
 #include "cli/night_context.h"
-#include "server/drive/level_reasons.h"
+#include "cli/plan_json.h"
 #include "server/observe/text.h"
 #include "server/plan/forecast.h"
 
@@ -19,35 +19,6 @@ using Json = nlohmann::ordered_json;
 using observe::Table;
 
 constexpr int kExitSomeFailed = 4;
-
-const char* source_name(plan::EstimateSource source) {
-  switch (source) {
-    case plan::EstimateSource::client:
-      return "client";
-    case plan::EstimateSource::calcsize:
-      return "calcsize";
-    case plan::EstimateSource::history:
-      return "server";
-    case plan::EstimateSource::guess:
-      break;
-  }
-  return "guess";
-}
-
-Json level_json(const plan::PlannedLevel& level, const config::DiskListEntry& disk,
-                const config::ServerConfig& config) {
-  Json parameters = Json::array();
-  for (const auto& it : drive::parameters_of(level.reason.why, disk, config))
-    parameters.push_back({{"name", it.name}, {"value", it.value}, {"of", it.of}});
-  return {{"level", level.level},
-          {"native_kib", level.native_kib},
-          {"stored_kib", level.stored_kib},
-          {"kps", level.kps},
-          {"estimate", source_name(level.source)},
-          {"reason", level.reason.sentence()},
-          {"code", drive::code_of(level.reason.why)},
-          {"parameters", std::move(parameters)}};
-}
 
 // Every level that was asked for; -1: no value came.
 Json estimates_json(const drive::Night& night, const std::vector<plan::Answer>& answers) {

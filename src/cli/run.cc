@@ -217,15 +217,17 @@ void add_explain(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   command->add_option("--at", options.at, "As if the run began then: 20261123 or 20261123013000");
   command->add_flag_callback(
       "--no-clients", [&options] { options.clients = false; }, "Ask nobody: sizes come from history");
+  add_json(*command, arguments);
   command->footer(
       "Examples:\n  headrace explain daily fileserver /home\n"
       "  headrace explain daily fileserver /home -o bumpsize=100m      what if\n"
-      "\"headrace plan --json\" has the same for programs.\n"
+      "  headrace explain daily fileserver --json | jq '.disks[].dump.reason'\n"
       "Exit status: 0 explained, 1 usage or configuration.");
   command->callback([&] {
     chosen = [&] {
       options.config = arguments.config;
       options.overrides = arguments.overrides;
+      options.json = arguments.json;
       return explain(options);
     };
   });
