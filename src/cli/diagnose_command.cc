@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <utility>
 
 #include "auth/connect.h"
 #include "base/bytes.h"
@@ -273,10 +274,13 @@ int diagnose_disks(const ServerContext& context, const DiagnoseOptions& options)
 int diagnose(const DiagnoseOptions& options) {
   const auto context = load_context(options.config, options.overrides, true);
   if (!context) return kExitUsage;
-  const auto run = find_run(context->config.globals.logdir, "");
-  if (run && run->alive) {
-    auto connection = connect_to_run(*context);
-    return connection ? diagnose_run(*connection, options) : complain(connection.error().what());
+  const auto alive = living_runs(context->config.globals.logdir);
+  if (!alive) return complain(alive.error().what());
+  if (!alive->empty() || !options.run.empty()) {
+    auto runs = connect_to_runs(*context, options.run);
+    if (!runs) return complain(runs.error().what());
+    auto run = the_run_of(std::move(*runs), options.disks);
+    return run ? diagnose_run(*run, options) : complain(run.error().what());
   }
   if (options.disks.empty())
     return complain(

@@ -17,6 +17,7 @@ struct DiagnoseOptions {
   int rounds = 3;
   std::string until;  // without a run: where the data is thrown away; empty: network
   bool json = false;
+  std::string run = {};  // a timestamp or its beginning; empty: the one that goes on, or that has the dumps
 };
 
 int diagnose(const DiagnoseOptions& options);

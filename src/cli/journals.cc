@@ -65,14 +65,20 @@ base::Result<FoundRun> find_run(const std::filesystem::path& logdir, const std::
                                                             wanted, logdir.native(), known_runs(*stamps)));
   }
   // Two runs of a configuration may overlap, and the older one may be the one that still goes on.
+  if (auto alive = living_runs(logdir); alive && !alive->empty()) return std::move(alive->front());
+  return open_run(logdir, stamps->back());
+}
+
+base::Result<std::vector<FoundRun>> living_runs(const std::filesystem::path& logdir) {
   constexpr size_t kLookedAt = 10;
-  auto chosen = open_run(logdir, stamps->back());
+  const auto stamps = journal::list(logdir);
+  if (!stamps) return std::unexpected(stamps.error());
+  std::vector<FoundRun> alive;
   for (const auto& stamp : *stamps | std::views::reverse | std::views::take(kLookedAt)) {
-    if (chosen && chosen->alive) break;
     auto run = open_run(logdir, stamp);
-    if (run && run->alive) return run;
+    if (run && run->alive) alive.push_back(std::move(*run));
   }
-  return chosen;
+  return alive;
 }
 
 }  // namespace headrace::cli

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "journal/file.h"
@@ -19,6 +20,9 @@ struct FoundRun {
 // `wanted` is a timestamp or its beginning ("20261123"): the newest run that has it; empty: the newest run
 // that goes on, else the newest of all. Refused when there is none, saying what there is instead.
 base::Result<FoundRun> find_run(const std::filesystem::path& logdir, const std::string& wanted);
+
+// The runs that go on, newest first; of many recorded ones the newest ten are looked at.
+base::Result<std::vector<FoundRun>> living_runs(const std::filesystem::path& logdir);
 
 // A sentence about a run of Amanda's that is newer than `timestamp` (or any, when that is empty) and has only
 // Amanda's log; empty when there is none.

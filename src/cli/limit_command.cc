@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <set>
+#include <utility>
 
 #include "cli/run_connection.h"
 #include "config/units.h"
@@ -63,15 +64,18 @@ base::Result<ControlRequest> request_of(const LimitOptions& options) {
 int show(const LimitOptions& options) {
   const auto context = load_context(options.config, options.overrides, true);
   if (!context) return kExitUsage;
-  auto connection = connect_to_run(*context);
-  ControlReply reply = configured(*context);
-  if (connection) {
-    auto shown = connection->ask({.what = ControlRequest::Do::show});
+  const auto print = [&options](const ControlReply& reply) {
+    fmt::print("{}", options.json ? observe::control_json(reply) : observe::limits_text(reply));
+  };
+  auto runs = connect_to_runs(*context, options.run);
+  if (!runs && !options.run.empty()) return complain(runs.error().what());
+  if (!runs) print(configured(*context));
+  for (size_t i = 0; runs && i < runs->size(); ++i) {
+    auto shown = (*runs)[i].ask({.what = ControlRequest::Do::show});
     if (!shown) return complain(shown.error().what());
-    reply = std::move(*shown);
-    reply.dumps.clear();
+    shown->dumps.clear();
+    print(*shown);
   }
-  fmt::print("{}", options.json ? observe::control_json(reply) : observe::limits_text(reply));
   return 0;
 }
 
@@ -90,9 +94,11 @@ int limit(const LimitOptions& options) {
   if (!request) return complain(request.error().what());
   const auto context = load_context(options.config, options.overrides, false);
   if (!context) return kExitUsage;
-  auto connection = connect_to_run(*context);
-  if (!connection) return complain(connection.error().what() + "; limits of the next run are in amanda.conf");
-  const auto reply = connection->ask(*request);
+  auto runs = connect_to_runs(*context, options.run);
+  if (!runs) return complain(runs.error().what() + "; limits of the next run are in amanda.conf");
+  auto run = the_run_of(std::move(*runs), options.disks);
+  if (!run) return complain(run.error().what());
+  const auto reply = run->ask(*request);
   if (!reply) return complain(reply.error().what());
   fmt::print("{}", options.json ? observe::control_json(*reply) : observe::changed_text(*reply));
   return 0;

@@ -16,6 +16,7 @@ struct LimitOptions {
   std::string netusage, rate;  // as parse_rate takes them; empty: not given
   std::string interface = "default";
   bool json = false;
+  std::string run = {};  // a timestamp or its beginning; empty: the one that goes on, or that has the dumps
 };
 
 int limit(const LimitOptions& options);

@@ -13,6 +13,7 @@ struct PauseOptions {
   std::vector<std::string> disks;  // HOST [DISK…] …
   std::vector<std::string> overrides;
   bool json = false;
+  std::string run = {};  // a timestamp or its beginning; empty: whichever has the dumps
 };
 
 int pause(const PauseOptions& options);

@@ -51,6 +51,7 @@ struct Arguments {
   WishOptions wish;
   ExplainOptions explain;
   std::string timestamp;
+  std::string run;
 };
 
 // Each command sets this; run after parsing, so that a command may exit with any status.
@@ -67,6 +68,13 @@ void add_config_argument(CLI::App& command, Arguments& arguments) {
 
 void add_json(CLI::App& command, Arguments& arguments) {
   command.add_flag("--json", arguments.json, "Print facts as JSON");
+}
+
+// One of several that go on side by side; `otherwise`: which it is when nothing is said.
+void add_run(CLI::App& command, Arguments& arguments, const std::string& otherwise) {
+  command.add_option(
+      "--run", arguments.run,
+      "The run of this time (20261123013000, or as much of it as is unique); default: " + otherwise);
 }
 
 void add_client(CLI::App& app, Arguments& arguments, Chosen& chosen) {
@@ -267,13 +275,16 @@ void add_status(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       app.add_subcommand("status", "How the run that goes on, or the last one, stands (amstatus)");
   add_config_argument(*command, arguments);
   command->add_flag("--follow,-f", arguments.follow, "Go on until the run ends");
+  add_run(*command, arguments, "all that go on, else the last one");
   add_json(*command, arguments);
   command->footer(
       "Examples:\n  headrace status daily\n  headrace status daily --follow\n  headrace status daily --json "
       "| jq .\n"
       "Exit status: 0 all is well so far; else as of \"headrace dump\".");
   command->callback([&] {
-    chosen = [&] { return status(arguments.config, arguments.follow, arguments.json, arguments.overrides); };
+    chosen = [&] {
+      return status(arguments.config, arguments.follow, arguments.json, arguments.overrides, arguments.run);
+    };
   });
 }
 
@@ -298,11 +309,13 @@ void add_pause(CLI::App& app, Arguments& arguments, Chosen& chosen) {
     auto* command = app.add_subcommand(kind.name, kind.help);
     add_config_argument(*command, arguments);
     command->add_option("HOST", arguments.disks, "HOST [DISK…] …: which (match expressions)")->required();
+    add_run(*command, arguments, "whichever has such dumps");
     add_json(*command, arguments);
     command->footer(kind.examples);
     command->callback([&arguments, &chosen, &kind] {
       chosen = [&arguments, &kind] {
-        return kind.run({arguments.config, arguments.disks, arguments.overrides, arguments.json});
+        return kind.run(
+            {arguments.config, arguments.disks, arguments.overrides, arguments.json, arguments.run});
       };
     });
   }
@@ -324,6 +337,7 @@ void add_limit(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   command->add_option("--netusage", options.netusage,
                       "What dumps of an interface may take together, by their estimated rates");
   command->add_option("--interface", options.interface, "Whose netusage")->capture_default_str();
+  add_run(*command, arguments, "the only one that goes on, or that has such dumps");
   add_json(*command, arguments);
   command->footer(
       "Examples:\n  headrace limit daily                             show them\n"
@@ -338,6 +352,7 @@ void add_limit(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       options.config = arguments.config;
       options.overrides = arguments.overrides;
       options.json = arguments.json;
+      options.run = arguments.run;
       return limit(options);
     };
   });
@@ -361,6 +376,7 @@ void add_diagnose(CLI::App& app, Arguments& arguments, Chosen& chosen) {
   command->add_option("--rounds", options.rounds, "Measure all phases so often; medians count")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
+  add_run(*command, arguments, "the only one that goes on, or that has such dumps");
   add_json(*command, arguments);
   command->footer(
       "Examples:\n  headrace diagnose daily                   the dumps of the run that goes on\n"
@@ -374,6 +390,7 @@ void add_diagnose(CLI::App& app, Arguments& arguments, Chosen& chosen) {
       options.config = arguments.config;
       options.overrides = arguments.overrides;
       options.json = arguments.json;
+      options.run = arguments.run;
       return diagnose(options);
     };
   });

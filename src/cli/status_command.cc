@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <ranges>
+#include <utility>
 
 #include "cli/journals.h"
 #include "cli/server_context.h"
@@ -46,12 +48,11 @@ observe::Screen terminal_size() {
   return {size.ws_col, size.ws_row};
 }
 
-int show(const journal::RunState& state, observe::Life life, bool json) {
-  const observe::StatusOptions options{life, wall_us()};
+int show(const journal::RunState& state, const observe::StatusOptions& options, bool json) {
   const auto text = json ? observe::status_json(state, options) : observe::status_text(state, options);
   fmt::print("{}", text);
   std::fflush(stdout);
-  return exit_status(state, life);
+  return exit_status(state, options.life);
 }
 
 class Follower {
@@ -131,7 +132,7 @@ class Follower {
   int end(observe::Life life) const {
     if (draws_) {
       fmt::print("\033[H\033[J");
-      return show(reduction_.state(), life, false);
+      return show(reduction_.state(), {life, wall_us()}, false);
     }
     if (life == observe::Life::died) complain("the run did not finish: its process is gone");
     return exit_status(reduction_.state(), life);
@@ -147,43 +148,70 @@ class Follower {
   int exit_ = kExitUsage;
 };
 
-}  // namespace
-
-int status(const std::string& config, bool follow, bool json, const std::vector<std::string>& overrides) {
-  const auto context = load_context(config, overrides, false);
-  if (!context) return kExitUsage;
-  const auto& logdir = context->config.globals.logdir;
-  auto run = find_run(logdir, "");
-  if (!run) {
-    complain(run.error().what());
+// As long as it goes on.
+int follow_run(FoundRun run, bool json) {
+  auto reader = journal::Reader::open(run.path);
+  if (!reader) {
+    complain(reader.error().what());
     return kExitUsage;
   }
-  if (!run->alive)
-    if (const auto newer = newer_amanda_run(logdir, run->timestamp); !newer.empty())
-      complain("note: " + newer);
-  if (follow) {
-    auto reader = journal::Reader::open(run->path);
-    if (!reader) {
-      complain(reader.error().what());
-      return kExitUsage;
-    }
-    // The loop ignores SIGPIPE, but nothing here is a socket: "| head" ends us.
-    const auto at_broken_pipe = std::signal(SIGPIPE, SIG_DFL);
-    const auto loop = loop::make_loop(1);
-    std::signal(SIGPIPE, at_broken_pipe);
-    return Follower(*loop, std::move(*run), std::move(*reader), json).run();
-  }
-  const auto contents = journal::read_all(run->path);
+  // The loop ignores SIGPIPE, but nothing here is a socket: "| head" ends us.
+  const auto at_broken_pipe = std::signal(SIGPIPE, SIG_DFL);
+  const auto loop = loop::make_loop(1);
+  std::signal(SIGPIPE, at_broken_pipe);
+  return Follower(*loop, std::move(run), std::move(*reader), json).run();
+}
+
+// As it stands. `others`: the names of further runs that go on.
+int show_run(const FoundRun& run, bool json, std::vector<std::string> others) {
+  const auto contents = journal::read_all(run.path);
   if (!contents) {
     complain(contents.error().what());
     return kExitUsage;
   }
   // While it is being written, a half line is no trouble.
   const auto state = journal::reduce(contents->events);
-  const auto life = observe::life_of(state, run->alive);
+  const auto life = observe::life_of(state, run.alive);
   if (life != observe::Life::running)
     for (const auto& problem : contents->problems) complain(problem);
-  return show(state, life, json);
+  return show(state, {life, wall_us(), std::move(others)}, json);
+}
+
+// Every run that goes on, the newest last, where the eye is; for programs the newest, with the others' names.
+int show_all(const std::vector<FoundRun>& alive, bool json) {
+  std::vector<std::string> others;
+  for (const auto& run : alive | std::views::drop(1)) others.push_back(run.timestamp);
+  if (json) return show_run(alive.front(), true, std::move(others));
+  int status = 0;
+  for (const auto& run : alive | std::views::reverse) {
+    status |= show_run(run, false, {});
+    if (&run != &alive.front()) fmt::print("\n");
+  }
+  return status;
+}
+
+}  // namespace
+
+int status(const std::string& config, bool follow, bool json, const std::vector<std::string>& overrides,
+           const std::string& wanted) {
+  const auto context = load_context(config, overrides, false);
+  if (!context) return kExitUsage;
+  const auto& logdir = context->config.globals.logdir;
+  auto run = find_run(logdir, wanted);
+  if (!run) {
+    complain(run.error().what());
+    return kExitUsage;
+  }
+  if (!run->alive && wanted.empty())
+    if (const auto newer = newer_amanda_run(logdir, run->timestamp); !newer.empty())
+      complain("note: " + newer);
+  const auto alive = wanted.empty() ? living_runs(logdir) : std::vector<FoundRun>{};
+  const bool several = alive && alive->size() > 1;
+  if (!follow) return several ? show_all(*alive, json) : show_run(*run, json, {});
+  if (several)
+    complain(fmt::format("following the newest of {} runs that go on; --run follows another: {}",
+                         alive->size(), (*alive)[1].timestamp));
+  return follow_run(std::move(*run), json);
 }
 
 }  // namespace headrace::cli

@@ -11,6 +11,9 @@ namespace headrace::cli {
 
 // `follow`: goes on until the run ends; redraws on a terminal, else prints a line for each thing that happens
 // (with `json`: each event as a line of the journal's format).
-int status(const std::string& config, bool follow, bool json, const std::vector<std::string>& overrides = {});
+// `run`: a timestamp or its beginning; empty: all that go on (to follow: the newest of them), else the
+// newest.
+int status(const std::string& config, bool follow, bool json, const std::vector<std::string>& overrides = {},
+           const std::string& run = "");
 
 }  // namespace headrace::cli

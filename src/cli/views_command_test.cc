@@ -162,6 +162,25 @@ TEST_F(ViewCommands, choose_the_run) {
   EXPECT_THAT(status().out, HasSubstr("2026-11-20"));
 }
 
+TEST_F(ViewCommands, show_all_runs_that_go_on) {
+  const auto older = begin("20261121005515");
+  finish(*begin("20261122005515"), "20261122005515");
+  const auto newer = begin("20261123005515");
+  const auto shown = status();
+  EXPECT_EQ(shown.exit, 0);
+  EXPECT_LT(shown.out.find("2026-11-21"), shown.out.find("2026-11-23")) << shown.out;
+  EXPECT_THAT(shown.out, Not(HasSubstr("2026-11-22")));
+  const auto json = nlohmann::json::parse(status(false, true).out);
+  EXPECT_EQ(json["timestamp"], "20261123005515");
+  EXPECT_EQ(json["other_runs"], nlohmann::json::array({"20261121005515"}));
+  const auto one = captured([&] { return cli::status(dir_.native(), false, true, {}, "20261122"); });
+  EXPECT_EQ(nlohmann::json::parse(one.out)["timestamp"], "20261122005515");
+  EXPECT_FALSE(nlohmann::json::parse(one.out).contains("other_runs"));
+  const auto none = captured([&] { return cli::status(dir_.native(), false, true, {}, "2025"); });
+  EXPECT_EQ(none.exit, 1);
+  EXPECT_THAT(none.err, HasSubstr("no run 2025 is recorded"));
+}
+
 TEST_F(ViewCommands, follow_to_the_end) {
   finish(*begin());
   const auto lines = status(true);

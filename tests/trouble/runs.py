@@ -110,6 +110,50 @@ def two_runs(night):
 
 
 @scenario()
+def commands_find_the_run_that_has_the_dump(night):
+    """Two runs go on: status shows both, and each dump is paused, limited and resumed in the run that has it."""
+    for name in ("left", "right"):
+        night.disk(name, 8)
+    night.up()
+    slow_tar.set_mode(night.lab, "hold disks/")
+    runs = {}
+    for number, name in enumerate(("left", "right"), 1):
+        runs[name] = night.lab.start([*night.command(), CLIENT, f"/{name}"], log=f"out/{name}.log")
+        wait_for(lambda: len(journals(night)) == number and events(journals(night)[-1], "dump-started"),
+                 f"the run of {name} to dump", 60)
+    stamps = dict(zip(runs, (os.path.basename(path).split(".")[1] for path in journals(night))))
+
+    def said(*words, status=0):
+        return text_of(night.lab.headrace(*words, status=status))
+
+    text = said("status", CONF)
+    expect(text.count("process ") == 2 and 0 < text.find("/left") < text.find("/right"), f"status of two runs:\n{text}")
+    one = json.loads(said("status", CONF, "--json"))
+    expect(one["timestamp"] == stamps["right"] and one["other_runs"] == [stamps["left"]], f"status --json: {one}")
+    one = json.loads(said("status", CONF, "--json", "--run", stamps["left"]))
+    expect([dump["disk"] for dump in one["dumps"]] == ["/left"], f"status --run: {one}")
+    text = said("pause", CONF, CLIENT, "/left")
+    expect(stamps["left"] in text and stamps["right"] not in text and "paused, at" in text, f"pause of the older run's dump:\n{text}")
+    expect("go on" in said("limit", CONF, "--inparallel", "2", status=1), "limit of nobody knows which run")
+    text = said("limit", CONF, CLIENT, "/right", "--rate", "90 MB/s")
+    expect("rate of" in text, f"limit: {text}")
+    expect("have dumps of what was named" in said("limit", CONF, CLIENT, "--maxdumps", "3", status=1), "limit of both runs' host")
+    expect("3" in said("limit", CONF, "--inparallel", "3", "--run", stamps["left"]), "limit --run")
+    expect(said("limit", CONF).count("limits of the run of") == 2, "the limits of both")
+    expect("nothing is being dumped" in said("diagnose", CONF, CLIENT, "/left", status=1), "diagnose finds the paused one")
+    expect("go on" in said("diagnose", CONF, status=1), "diagnose of nobody knows which run")
+    text = said("resume", CONF, "*")
+    expect("goes on" in text or "starts" in text, f"resume:\n{text}")
+    expect(all(stamp in text for stamp in stamps.values()), f"resume in both:\n{text}")
+    slow_tar.let_go(night.lab)
+    for name, run in runs.items():
+        expect(run.wait(60) == 0, f"the run of {name}: {night.lab.read(f'out/{name}.log')}")
+    expect("does not go on any more" in said("pause", CONF, CLIENT, "--run", stamps["left"], status=1), "pause of a run that is over")
+    for name in runs:
+        night.expect_restored(name)
+
+
+@scenario()
 def only_estimates(night):
     """Sizes and plan are shown, for people and for programs, and nothing else happens."""
     night.disk("large", 8)

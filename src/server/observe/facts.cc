@@ -259,7 +259,9 @@ std::string text_of(const Json& json) {
 }
 
 std::string status_json(const RunState& state, const StatusOptions& options) {
-  return text_of(facts_of(state, options.life, options.now_us));
+  auto facts = facts_of(state, options.life, options.now_us);
+  if (!options.other_runs.empty()) facts["other_runs"] = options.other_runs;
+  return text_of(facts);
 }
 
 }  // namespace headrace::observe

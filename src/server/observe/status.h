@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "journal/state.h"
 #include "server/observe/figures.h"
@@ -13,6 +14,7 @@ namespace headrace::observe {
 struct StatusOptions {
   Life life = Life::running;
   int64_t now_us = 0;  // microseconds since 1970; rates and idle times are of this moment
+  std::vector<std::string> other_runs = {};  // that go on beside it, for programs
 };
 
 // Lines with newlines. What moves stands first, then what waits, then what is over.
