@@ -1,10 +1,10 @@
 #include "server/plan/plan.h"
 
-#include "server/plan/levels.h"
-#include "server/plan/sizes.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "server/plan/levels.h"
+#include "server/plan/test_support.h"
 
 namespace headrace::plan {
 namespace {
@@ -14,123 +14,6 @@ using config::Strategy;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-constexpr const char* kTonight = "20261123010000";
-
-// A disk dumped in full `days` before tonight, then at level 1 until yesterday.
-PlanDle known(int last_level = 1, const std::string& full = "20261120010000") {
-  PlanDle dle{.host = "wolke", .disk = "/srv"};
-  dle.dumpcycle_days = 7;
-  dle.last_level = last_level;
-  dle.records[0] = {full, 5000, 4000};
-  for (int level = 1; level <= last_level; ++level) dle.records[level] = {"20261122010000", 300, 200};
-  return dle;
-}
-PlanDle fresh() { return {.host = "wolke", .disk = "/srv"}; }
-template <class F>
-PlanDle with(PlanDle dle, F change) {
-  change(dle);
-  return dle;
-}
-
-// A disk with a full, and levels 1 and up on the days after it; then dumps of some levels failed on the 22nd,
-// which its client may have recorded.
-PlanDle with_failed(Strategy strategy, int last_level, std::initializer_list<int> failed) {
-  PlanDle dle = known(last_level, "20261110010000");
-  dle.strategy = strategy;
-  for (int level = 1; level <= last_level; ++level)
-    dle.records[level].timestamp = "202611" + std::to_string(10 + level) + "010000";
-  for (const int level : failed) dle.failed[level] = "20261122010000";
-  return dle;
-}
-
-TEST(Failed, nothing_is_built_on_a_level_whose_later_dump_failed) {
-  struct Case {
-    const char* what;
-    PlanDle dle;
-    int level;
-    Why why;
-  };
-  const auto incronly = [](int last, std::initializer_list<int> failed) {
-    return with_failed(Strategy::incronly, last, failed);
-  };
-  const auto nofull = [](int last, std::initializer_list<int> failed) {
-    return with_failed(Strategy::nofull, last, failed);
-  };
-  const Case cases[] = {
-      {"a full, where one may be made",
-       with(with_failed(Strategy::standard, 2, {0}), [](auto& d) { d.dumpcycle_days = 60; }), 0,
-       Why::full_failed},
-      {"a lower level, on a good full",
-       with(with_failed(Strategy::standard, 2, {1}), [](auto& d) { d.dumpcycle_days = 60; }), 1,
-       Why::base_failed},
-      {"a lower level", incronly(2, {1}), 1, Why::base_failed},
-      {"the level itself", incronly(2, {2}), 2, Why::incr_only},
-      {"a full, past by the last level", incronly(2, {0}), 2, Why::incr_only},
-      {"a full, past by level 2", incronly(1, {0}), 2, Why::past_failed},
-      {"a full and level 1: no way", incronly(1, {0, 1}), 1, Why::on_failed},
-      {"a full and level 1, past by level 3", incronly(2, {0, 1}), 3, Why::past_failed},
-      {"a full and the last level", incronly(2, {0, 2}), 2, Why::incr_only},
-      {"a full, level 1 gone", with(incronly(2, {0}), [](auto& d) { d.records[1].exists = false; }), 1,
-       Why::on_failed},
-      {"a full, no level 1", incronly(0, {0}), 1, Why::on_failed},
-      {"a full, and level 1 made on it",
-       with(incronly(1, {0}), [](auto& d) { d.records[1].timestamp = "20261122020000"; }), 1, Why::on_failed},
-      {"a full, and a higher level made on it",
-       with(incronly(3, {0}),
-            [](auto& d) { d.records[2].timestamp = d.records[3].timestamp = "20261122020000"; }),
-       2, Why::past_failed},
-      {"a full, level 1 asked for", with(incronly(1, {0}), [](auto& d) { d.force_level_1 = true; }), 2,
-       Why::past_failed},
-      {"a full, another told of", with(incronly(2, {0}), [](auto& d) { d.force_full = true; }), 1,
-       Why::incr_only},
-      {"nofull: a full, past by level 2", nofull(1, {0}), 2, Why::past_failed},
-      {"nofull: a full, past by level 2 of 3", nofull(3, {0}), 2, Why::past_failed},
-      {"nofull: a full, bumped past", with(nofull(1, {0}), [](auto& d) { d.force_bump = true; }), 2,
-       Why::bump_forced},
-      {"nofull: a full, forced", with(nofull(1, {0}), [](auto& d) { d.force_full = true; }), 2,
-       Why::past_failed},
-      {"nofull: a full that was the first", with(nofull(1, {0}), [](auto& d) { d.records.erase(0); }), 2,
-       Why::past_failed},
-      {"nofull: nothing but a failed full",
-       with(with(fresh(), [](auto& d) { d.strategy = Strategy::nofull; }),
-            [](auto& d) { d.failed[0] = "20261122010000"; }),
-       1, Why::on_failed},
-      {"nofull: level 1", nofull(1, {1}), 1, Why::never_full},
-      {"nofull: level 1, bump forced", with(nofull(1, {1}), [](auto& d) { d.force_bump = true; }), 1,
-       Why::base_failed},
-  };
-  for (const auto& c : cases) {
-    const auto decision = decide({kTonight, {c.dle}, {}}).at(0);
-    EXPECT_EQ(decision.fate, Fate::dump) << c.what;
-    const std::map<int, uint64_t> sizes = {{1, 1}, {2, 1}, {3, 1}};
-    const auto choice = choose_incremental(c.dle, decision, sizes);
-    EXPECT_EQ(decision.full ? 0 : choice->level, c.level) << c.what;
-    EXPECT_EQ(decision.full ? decision.reason.why : choice->reason.why, c.why) << c.what;
-  }
-}
-
-TEST(Failed, the_plan_says_what_a_restore_may_lack_and_the_way_out) {
-  const auto warning = [](const PlanDle& dle) {
-    Answer answer;
-    answer.native_kib = {{0, 9000}, {1, 100}, {2, 50}};
-    const auto plan = make_plan({kTonight, {dle}, {}}, std::vector{answer});
-    EXPECT_EQ(plan.dumps.size(), 1U);
-    EXPECT_EQ(plan.dumps[0].as.level, 1);
-    EXPECT_THAT(plan.dumps[0].as.reason.sentence(), HasSubstr("restoring this dump may lack"));
-    std::string text;
-    for (const auto& note : plan.notes)
-      if (note.warning) text += note.text;
-    return text;
-  };
-  const auto incronly = warning(with_failed(Strategy::incronly, 0, {0}));
-  EXPECT_THAT(incronly, HasSubstr("between 20261110010000, the last good full, and 20261122010000"));
-  EXPECT_THAT(incronly, HasSubstr("tell it with \"headrace admin force\""));
-  const auto nofull =
-      warning(with(with_failed(Strategy::nofull, 0, {0}), [](auto& d) { d.records.clear(); }));
-  EXPECT_THAT(nofull, HasSubstr("what changed until 20261122010000 and not since"));
-  EXPECT_THAT(nofull, HasSubstr("strategy standard for one run"));
-}
 
 TEST(Decide, the_level_follows_from_history_and_wishes) {
   struct Case {
@@ -391,61 +274,6 @@ TEST(MakePlan, a_full_knows_its_incremental) {
             "strategy noinc");
 }
 
-TEST(Decide, the_methods_say_what_the_client_is_asked) {
-  using enum EstimateMethod;
-  const auto of = [](PlanDle dle, std::vector<EstimateMethod> methods) {
-    dle.estimate = std::move(methods);
-    return decide({kTonight, {dle}, {}})[0];
-  };
-  EXPECT_EQ(of(known(), {server}).method, server);
-  EXPECT_THAT(of(known(), {server}).client_levels, IsEmpty());
-  EXPECT_THAT(of(fresh(), {server}).client_levels, IsEmpty()) << "nobody else was named";
-  EXPECT_EQ(of(known(), {client, calcsize, server}).method, client);
-  EXPECT_THAT(of(known(), {client, calcsize, server}).client_levels, ElementsAre(0, 1));
-  EXPECT_EQ(of(known(), {calcsize, client}).method, calcsize);
-  EXPECT_THAT(of(known(), {server, client}).client_levels, IsEmpty()) << "history knows";
-  EXPECT_EQ(of(known(), {server, client}).method, server);
-  EXPECT_THAT(of(fresh(), {server, calcsize}).client_levels, ElementsAre(0)) << "history does not";
-  EXPECT_EQ(of(fresh(), {server, calcsize}).method, calcsize);
-}
-
-TEST(MakePlan, a_size_by_a_later_method_says_so) {
-  auto dle = known(1, "20261101010000");
-  dle.estimate = {EstimateMethod::client, EstimateMethod::calcsize, EstimateMethod::server};
-  Answer answer{.native_kib = {{0, 7000}, {1, -1}}, .trouble = "estimate calcsize: no such directory"};
-  answer.other_method[0] = EstimateMethod::calcsize;
-  answer.before[0] = "estimate client: tar failed";
-  const auto plan = make_plan({kTonight, {dle}, {}}, std::vector<Answer>{answer});
-  EXPECT_EQ(plan.dumps.at(0).as.source, EstimateSource::calcsize);
-  EXPECT_EQ(plan.dumps.at(0).degraded.value().source, EstimateSource::history);
-  EXPECT_THAT(
-      plan.notes,
-      ElementsAre(
-          PlanNote{false,
-                   "wolke:/srv: estimate client: tar failed; by estimate calcsize level 0 has 7000 KiB."},
-          PlanNote{false,
-                   "wolke:/srv: level 1: estimate calcsize: no such directory; expecting 300 "
-                   "KiB as last time."}));
-}
-
-TEST(Sizes, the_server_goes_by_the_day_in_the_level) {
-  auto dle = known(1);
-  // Newest first. Days of stays at a level, from 0: 120 and 240 are of day 1, 110, 130, 5 and 90 of day 0.
-  dle.history = {{1, 120},  {1, 110}, {0, 5100}, {1, 350}, {1, 240}, {1, 130},
-                 {0, 4900}, {2, 7},   {2, 5},    {1, 90},  {0, 4800}};
-  auto decision = decide({kTonight, {dle}, {}})[0];
-  const auto size = [&](int level) { return size_from_history(dle, decision, level, 0).native_kib; };
-  decision.last_runs = 0;
-  EXPECT_EQ(size(1), (120U + 240U + 7U) / 3);
-  decision.last_runs = 1;
-  EXPECT_EQ(size(1), 350U);
-  decision.last_runs = 9;
-  EXPECT_EQ(size(1), 350U) << "the latest day there was";
-  EXPECT_EQ(size(0), 5100U) << "the latest full";
-  EXPECT_EQ(size(2), (110U + 130U + 5U + 90U) / 4) << "the first days after going up";
-  EXPECT_EQ(size(7), 2500U) << "half of the last full, as a guess";
-}
-
 TEST(Days, are_rounded_to_the_nearest) {
   EXPECT_EQ(days_between("20261122230000", "20261123105959"), 0);
   EXPECT_EQ(days_between("20261122230000", "20261123110001"), 1);
@@ -454,115 +282,6 @@ TEST(Days, are_rounded_to_the_nearest) {
   EXPECT_EQ(days_between("20261123", "20261122"), -1);
   for (const char* bad : {"", "2026", "20261323", "20260230", "2026112x", "00000000"})
     EXPECT_EQ(days_between(bad, kTonight), 0) << bad;
-}
-
-TEST(WeightedMean, weighs_the_newest_most) {
-  EXPECT_EQ(weighted_mean({}), 0);
-  EXPECT_EQ(weighted_mean(std::vector<double>{7}), 7);
-  EXPECT_EQ(weighted_mean(std::vector<double>{6, 3}), 24.0 / 5);
-  EXPECT_EQ(weighted_mean(std::vector<double>{6, 3, 0, 999}), 4);
-}
-
-TEST(MakePlan, sizes_come_from_the_client_then_history_then_a_guess) {
-  struct Case {
-    const char* what;
-    PlanDle dle;
-    Answer answer;
-    uint64_t native_kib;
-    EstimateSource source;
-    const char* note;
-  };
-  const auto by_server = [](PlanDle dle) {
-    dle.estimate = {EstimateMethod::server};
-    return dle;
-  };
-  const Case cases[] = {
-      {"client", known(), {.native_kib = {{1, 77}}}, 77, EstimateSource::client, ""},
-      {"client says 0", known(), {.native_kib = {{1, 0}}}, 0, EstimateSource::client, ""},
-      {"calcsize",
-       with(known(), [](auto& d) { d.estimate = {EstimateMethod::calcsize}; }),
-       {.native_kib = {{1, 77}}},
-       77,
-       EstimateSource::calcsize,
-       ""},
-      {"no value",
-       known(),
-       {.native_kib = {{1, -1}}},
-       300,
-       EstimateSource::history,
-       "wolke:/srv: the client gave no estimate; expecting 300 KiB as last time."},
-      {"another level's value", known(), {.native_kib = {{0, 5}}}, 5, EstimateSource::client, ""},
-      {"timeout",
-       known(),
-       {.trouble = "no estimate within 300 s"},
-       300,
-       EstimateSource::history,
-       "no estimate within 300 s; expecting 300 KiB as last time"},
-      {"first level 1", known(0), {}, 2500, EstimateSource::guess, "expecting 2500 KiB as a guess"},
-      {"new disk", fresh(), {}, 1'000'000, EstimateSource::guess, "expecting 1000000 KiB as a guess"},
-      {"server", by_server(known()), {}, 300, EstimateSource::history, ""},
-      {"server, new",
-       by_server(fresh()),
-       {},
-       1'000'000,
-       EstimateSource::guess,
-       "nothing is known of its size"},
-      {"absurd",
-       known(),
-       {.native_kib = {{1, INT64_MAX}}},
-       300,
-       EstimateSource::history,
-       "9223372036854775807 KiB at level 1, more than any disk holds"},
-      {"as large as can be",
-       known(),
-       {.native_kib = {{1, int64_t{1} << 50}}},
-       uint64_t{1} << 50,
-       EstimateSource::client,
-       ""},
-      {"absurd below 0",
-       known(),
-       {.native_kib = {{1, INT64_MIN}}},
-       300,
-       EstimateSource::history,
-       "the client gave no estimate"},
-      {"one level missing, server next",
-       with(known(), [](auto& d) { d.estimate = {EstimateMethod::client, EstimateMethod::server}; }),
-       {.native_kib = {{0, 5000}, {1, -1}}},
-       300,
-       EstimateSource::history,
-       "wolke:/srv: the client gave no estimate of level 1; expecting 300 KiB as last time."},
-  };
-  for (const auto& c : cases) {
-    const auto plan = make_plan({kTonight, {c.dle}, {}}, std::vector{c.answer});
-    ASSERT_EQ(plan.dumps.size(), 1U) << c.what;
-    EXPECT_EQ(plan.dumps[0].as.native_kib, c.native_kib) << c.what;
-    EXPECT_EQ(plan.dumps[0].as.source, c.source) << c.what;
-    std::string notes;
-    for (const auto& note : plan.notes)
-      if (!note.text.starts_with("Adding")) notes += note.text;
-    if (*c.note == '\0')
-      EXPECT_EQ(notes, "") << c.what;
-    else
-      EXPECT_THAT(notes, HasSubstr(c.note)) << c.what;
-  }
-}
-
-TEST(MakePlan, stored_size_and_rate_use_what_was_measured) {
-  auto dle = known();
-  const auto planned = [&dle] {
-    return make_plan({kTonight, {dle}, {}}, std::vector<Answer>{{.native_kib = {{1, 1001}}}}).dumps.at(0).as;
-  };
-  EXPECT_EQ(planned().stored_kib, 1001U);
-  EXPECT_EQ(planned().kps, 1024U);
-  dle.compresses = true;
-  EXPECT_EQ(planned().stored_kib, 500U);
-  dle.incr_ratios = {0.1};
-  dle.full_ratios = {0.9};
-  EXPECT_EQ(planned().stored_kib, 100U);
-  dle.incr_ratios = {77};
-  EXPECT_EQ(planned().stored_kib, 1101U);
-  dle.incr_rates = {3000, 1000};
-  EXPECT_EQ(planned().kps, 2200U);
 }
 
 TEST(MakePlan, a_refusal_fails_the_disk_alone) {
