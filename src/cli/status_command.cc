@@ -177,11 +177,15 @@ int show_run(const FoundRun& run, bool json, std::vector<std::string> others) {
   return show(state, {life, wall_us(), std::move(others)}, json);
 }
 
+std::vector<std::string> names_but_the_newest(const std::vector<FoundRun>& alive) {
+  std::vector<std::string> names;
+  for (const auto& run : alive | std::views::drop(1)) names.push_back(run.timestamp);
+  return names;
+}
+
 // Every run that goes on, the newest last, where the eye is; for programs the newest, with the others' names.
 int show_all(const std::vector<FoundRun>& alive, bool json) {
-  std::vector<std::string> others;
-  for (const auto& run : alive | std::views::drop(1)) others.push_back(run.timestamp);
-  if (json) return show_run(alive.front(), true, std::move(others));
+  if (json) return show_run(alive.front(), true, names_but_the_newest(alive));
   int status = 0;
   for (const auto& run : alive | std::views::reverse) {
     status |= show_run(run, false, {});
@@ -210,7 +214,7 @@ int status(const std::string& config, bool follow, bool json, const std::vector<
   if (!follow) return several ? show_all(*alive, json) : show_run(*run, json, {});
   if (several)
     complain(fmt::format("following the newest of {} runs that go on; --run follows another: {}",
-                         alive->size(), (*alive)[1].timestamp));
+                         alive->size(), fmt::join(names_but_the_newest(*alive), ", ")));
   return follow_run(std::move(*run), json);
 }
 

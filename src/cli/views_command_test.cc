@@ -181,6 +181,16 @@ TEST_F(ViewCommands, show_all_runs_that_go_on) {
   EXPECT_THAT(none.err, HasSubstr("no run 2025 is recorded"));
 }
 
+TEST_F(ViewCommands, follow_the_newest_of_several) {
+  const auto older = begin("20261121005515");
+  const auto newer = begin("20261123005515");
+  finish(*newer, "20261123005515");
+  const auto lines = status(true);
+  EXPECT_EQ(lines.exit, 0);
+  EXPECT_THAT(lines.out, HasSubstr("all well"));
+  EXPECT_THAT(lines.err, HasSubstr("the newest of 2 runs that go on; --run follows another: 20261121005515"));
+}
+
 TEST_F(ViewCommands, follow_to_the_end) {
   finish(*begin());
   const auto lines = status(true);
