@@ -1,5 +1,7 @@
 #include "base/quote.h"
 
+#include <algorithm>
+
 namespace headrace::base {
 
 static bool needs_quotes(std::string_view text) {
@@ -15,13 +17,26 @@ std::string quote_always(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     switch (c) {
-      case '\t': out += "\\t"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\f': out += "\\f"; break;
-      case '\\': out += "\\\\"; break;
-      case '"': out += "\\\""; break;
-      default: out += c;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '"':
+        out += "\\\"";
+        break;
+      default:
+        out += c;
     }
   }
   return out + '"';
@@ -32,6 +47,11 @@ std::string quote(std::string_view text) {
 }
 
 std::string unquote(std::string_view text) {
+  // Mostly there is nothing to undo but the quotes around it.
+  std::string_view inside = text;
+  if (inside.size() >= 2 && inside.front() == '"' && inside.back() == '"')
+    inside = inside.substr(1, inside.size() - 2);
+  if (std::ranges::none_of(inside, [](char c) { return c == '"' || c == '\\'; })) return std::string(inside);
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
@@ -55,17 +75,28 @@ std::string unquote(std::string_view text) {
       continue;
     }
     switch (c) {
-      case 'n': out += '\n'; break;
-      case 't': out += '\t'; break;
-      case 'r': out += '\r'; break;
-      case 'f': out += '\f'; break;
-      default: out += c;
+      case 'n':
+        out += '\n';
+        break;
+      case 't':
+        out += '\t';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 'f':
+        out += '\f';
+        break;
+      default:
+        out += c;
     }
   }
   return out;
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
 
 std::string_view take_word(std::string_view& rest) {
   size_t begin = 0;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "base/file.h"
@@ -132,21 +133,23 @@ Result<Curinfo> Curinfo::parse(std::string_view text, std::string_view file) {
 }
 
 std::string Curinfo::text() const {
-  std::string text = fmt::format("version: 0\ncommand: {}\n", command);
+  std::string text;
+  const auto end = std::back_inserter(text);
+  fmt::format_to(end, "version: 0\ncommand: {}\n", command);
   for (const AverageLine& average : kAverageLines) {
     text += average.key;
-    for (double value : this->*average.member) text += fmt::format(" {:f}", value);
+    for (double value : this->*average.member) fmt::format_to(end, " {:f}", value);
     text += '\n';
   }
   for (const LevelStats& s : stats) {
-    text += fmt::format("stats: {} {} {} {} {}", s.level, s.native_kib, s.stored_kib, s.seconds, s.unixtime);
-    if (!s.label.empty()) text += fmt::format(" {} {}", s.fileno, s.label);
+    fmt::format_to(end, "stats: {} {} {} {} {}", s.level, s.native_kib, s.stored_kib, s.seconds, s.unixtime);
+    if (!s.label.empty()) fmt::format_to(end, " {} {}", s.fileno, s.label);
     text += '\n';
   }
-  text += fmt::format("last_level: {} {}\n", last_level, last_level_runs);
+  fmt::format_to(end, "last_level: {} {}\n", last_level, last_level_runs);
   for (const PastDump& past : history) {
-    text += fmt::format("history: {} {} {} {} {}\n", past.level, past.native_kib, past.stored_kib,
-                        past.unixtime, past.seconds);
+    fmt::format_to(end, "history: {} {} {} {} {}\n", past.level, past.native_kib, past.stored_kib,
+                   past.unixtime, past.seconds);
   }
   return text + "//\n";
 }

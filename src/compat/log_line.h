@@ -191,4 +191,8 @@ std::string format(const LogLine& line);
 // not parse is an error; an unknown kind is a NoteLine.
 base::Result<LogLine> parse_log_line(std::string_view line);
 
+// Whether a line says of some dump that it was made, failed, or went to a volume (DumpedLine, FailLine, and
+// what the taper says, but for its notes). By its first words; the rest may be wrong.
+bool is_about_images(std::string_view line);
+
 }  // namespace headrace::compat

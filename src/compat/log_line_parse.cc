@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <array>
 #include <cmath>
 #include <utility>
@@ -48,16 +50,23 @@ class Fields {
     std::string value = base::unquote(base::take_word(after));
     if (!value.starts_with(tag)) return {};
     rest_ = after;
-    return value.substr(tag.size());
+    return value.erase(0, tag.size());
   }
+  static constexpr size_t kMostWords = 16;
+  struct Words {
+    std::array<std::string_view, kMostWords> all;
+    size_t count = 0;
+    size_t size() const { return count; }
+    std::string_view operator[](size_t i) const { return all[i]; }
+  };
   // The words before the bracket.
-  std::vector<std::string_view> words_to_bracket() {
-    std::vector<std::string_view> words;
+  Words words_to_bracket() {
+    Words words;
     for (std::string_view after = rest_;; rest_ = after) {
       const std::string_view next = base::take_word(after);
       if (next.starts_with('[')) return words;
-      if (next.empty() || words.size() > kMostWords) break;
-      words.push_back(next);
+      if (next.empty() || words.count == kMostWords) break;
+      words.all[words.count++] = next;
     }
     good_ = false;
     return words;
@@ -85,7 +94,8 @@ class Fields {
     std::string_view inside = rest_.substr(1, end - 1);
     rest_.remove_prefix(end + 1);
     for (std::string_view key = take_plain_word(inside); !key.empty(); key = take_plain_word(inside)) {
-      stats_.emplace_back(key, take_plain_word(inside));
+      const std::string_view value = take_plain_word(inside);
+      if (stat_count_ < stats_.size()) stats_[stat_count_++] = {key, value};
     }
   }
   bool has_stat(std::string_view key) const { return find_stat(key) != nullptr; }
@@ -120,20 +130,20 @@ class Fields {
   bool good() const { return good_; }
 
  private:
-  static constexpr size_t kMostWords = 16;
   void skip_blanks() {
     const size_t begin = rest_.find_first_not_of(" \t");
     rest_ = begin == std::string_view::npos ? std::string_view{} : rest_.substr(begin);
   }
   const std::string_view* find_stat(std::string_view key) const {
-    for (const auto& [name, value] : stats_) {
-      if (name == key) return &value;
-    }
+    for (size_t i = 0; i < stat_count_; ++i)
+      if (stats_[i].first == key) return &stats_[i].second;
     return nullptr;
   }
 
   std::string_view rest_;
-  std::vector<std::pair<std::string_view, std::string_view>> stats_;
+  // More than any line has that is known; what comes behind these is for nobody here.
+  std::array<std::pair<std::string_view, std::string_view>, 16> stats_;
+  size_t stat_count_ = 0;
   bool good_ = true;
 };
 
@@ -263,9 +273,9 @@ LogLine parse_taper_fail(Fields& f) {
   return line;
 }
 
-LogLine parse_fail(Fields& f, std::string program) {
+LogLine parse_fail(Fields& f, std::string_view program) {
   FailLine line;
-  line.program = std::move(program);
+  line.program = program;
   take_dump(f, line);
   line.reason = f.bracketed_text();
   return line;
@@ -315,9 +325,9 @@ LogLine parse_estimate(Fields& f) {
 }
 
 // One attempt to read a line as a kind: nothing when its words show that it is another.
-using Attempt = std::optional<LogLine> (*)(Fields& f, const std::string& type, const std::string& program);
+using Attempt = std::optional<LogLine> (*)(Fields& f, std::string_view type, std::string_view program);
 
-std::optional<LogLine> try_info(Fields& f, const std::string& type, const std::string& program) {
+std::optional<LogLine> try_info(Fields& f, std::string_view type, std::string_view program) {
   if (type != "INFO") return std::nullopt;
   Fields probe = f;
   if (program == "taper" && probe.accept("tape")) {
@@ -332,7 +342,7 @@ std::optional<LogLine> try_info(Fields& f, const std::string& type, const std::s
     return std::nullopt;
   }
   if (probe.accept("pid-done")) {
-    PidDoneLine line{.program = program, .pid = probe.number<int64_t>()};
+    PidDoneLine line{.program = std::string(program), .pid = probe.number<int64_t>()};
     if (probe.good() && probe.at_end()) return line;
     return std::nullopt;
   }
@@ -345,11 +355,12 @@ std::optional<LogLine> try_info(Fields& f, const std::string& type, const std::s
   return std::nullopt;
 }
 
-std::optional<LogLine> try_run(Fields& f, const std::string& type, const std::string& program) {
+std::optional<LogLine> try_run(Fields& f, std::string_view type, std::string_view program) {
   if (type == "START" && program == "taper") return parse_tape_start(f);
-  if (type == "START" && f.accept("date")) return StartLine{.program = program, .date = f.word()};
+  if (type == "START" && f.accept("date"))
+    return StartLine{.program = std::string(program), .date = f.word()};
   if (type == "FINISH" && f.accept("date")) {
-    FinishLine line{.program = program, .date = f.word(), .seconds = 0};
+    FinishLine line{.program = std::string(program), .date = f.word(), .seconds = 0};
     if (f.accept("time")) line.seconds = f.number<double>();
     if (!std::isfinite(line.seconds)) f.fail();
     return line;
@@ -362,18 +373,18 @@ std::optional<LogLine> try_run(Fields& f, const std::string& type, const std::st
     return line;
   }
   if (type != "STATS") return std::nullopt;
-  if (f.accept("hostname")) return HostnameLine{.program = program, .hostname = f.text()};
+  if (f.accept("hostname")) return HostnameLine{.program = std::string(program), .hostname = f.text()};
   if (program == "driver" && f.accept("estimate")) return parse_estimate(f);
   if (program == "driver" && f.accept("startup")) {
     f.expect("time");
-    StartupLine line{.program = program, .seconds = f.number<double>()};
+    StartupLine line{.program = std::string(program), .seconds = f.number<double>()};
     if (!std::isfinite(line.seconds)) f.fail();
     return line;
   }
   return std::nullopt;
 }
 
-std::optional<LogLine> try_dump(Fields& f, const std::string& type, const std::string& program) {
+std::optional<LogLine> try_dump(Fields& f, std::string_view type, std::string_view program) {
   if (program == "dumper" && (type == "SUCCESS" || type == "STRANGE")) {
     return parse_dumped(f, type == "STRANGE");
   }
@@ -386,7 +397,7 @@ std::optional<LogLine> try_dump(Fields& f, const std::string& type, const std::s
   return std::nullopt;
 }
 
-std::optional<LogLine> try_taper(Fields& f, const std::string& type, const std::string& program) {
+std::optional<LogLine> try_taper(Fields& f, std::string_view type, std::string_view program) {
   if (program != "taper") return std::nullopt;
   if (type == "PART" || type == "PARTPARTIAL") return parse_part(f, type == "PARTPARTIAL");
   if (type == "DONE" || type == "PARTIAL") return parse_taped(f, type == "PARTIAL");
@@ -403,21 +414,30 @@ std::optional<LogLine> try_taper(Fields& f, const std::string& type, const std::
 
 }  // namespace
 
+bool is_about_images(std::string_view line) {
+  const std::string_view type = take_plain_word(line);
+  if (type == "FAIL") return true;
+  const std::string_view program = take_plain_word(line);
+  if (program == "dumper") return type == "SUCCESS" || type == "STRANGE";
+  return program == "taper" && type != "INFO" && type != "ERROR";
+}
+
 Result<LogLine> parse_log_line(std::string_view line) {
   std::string_view rest = line;
-  const std::string type(take_plain_word(rest));
-  const std::string program(take_plain_word(rest));
+  const std::string_view type = take_plain_word(rest);
+  const std::string_view program = take_plain_word(rest);
   if (type.empty()) return base::fail(ErrorKind::corrupt, "an empty line");
   for (const Attempt attempt : std::array<Attempt, 4>{try_info, try_run, try_dump, try_taper}) {
     Fields fields(rest);
     if (auto parsed = attempt(fields, type, program)) {
       if (fields.good()) return *std::move(parsed);
       return base::fail(ErrorKind::corrupt,
-                        "a \"" + type + ' ' + program + "\" line with a field wrong or missing");
+                        fmt::format("a \"{} {}\" line with a field wrong or missing", type, program));
     }
   }
   if (rest.starts_with(' ')) rest.remove_prefix(1);
-  return NoteLine{.type = type, .program = program, .text = std::string(rest), .messages = {}};
+  return NoteLine{
+      .type = std::string(type), .program = std::string(program), .text = std::string(rest), .messages = {}};
 }
 
 }  // namespace headrace::compat

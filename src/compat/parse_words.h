@@ -24,14 +24,13 @@ std::optional<Number> number_of(std::string_view text) {
 
 // Takes the next word (runs of blanks and tabs apart) off the front of `rest`; empty when nothing is left.
 inline std::string_view take_plain_word(std::string_view& rest) {
-  const size_t begin = rest.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) {
-    rest = {};
-    return {};
-  }
-  const size_t end = rest.find_first_of(" \t", begin);
-  const std::string_view word = rest.substr(begin, end == std::string_view::npos ? end : end - begin);
-  rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end);
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  size_t begin = 0;
+  while (begin < rest.size() && blank(rest[begin])) ++begin;
+  size_t end = begin;
+  while (end < rest.size() && !blank(rest[end])) ++end;
+  const std::string_view word = rest.substr(begin, end - begin);
+  rest.remove_prefix(end);
   return word;
 }
 

@@ -96,24 +96,29 @@ Result<RunLog> RunLog::reopen(const fs::path& logdir, std::string_view timestamp
 
 Result<> RunLog::write(const LogLine& line) { return base::append_locked(path_, format(line), 0600); }
 
-ParsedLog parse_run_log(std::string_view text, std::string_view file) {
+ParsedLog parse_run_log(std::string_view text, std::string_view file, LogLines wanted) {
   ParsedLog log;
+  // About images is less than every second line.
+  const auto lines = static_cast<size_t>(std::ranges::count(text, '\n'));
+  log.lines.reserve(wanted == LogLines::all ? lines : lines / 2);
   int number = 0;
-  bool joined_to_bad = false;
+  bool left_out = false;  // the line before, and so what continues it
   while (!text.empty()) {
     const std::string_view line = take_line(text);
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     if (line.starts_with("  ")) {
-      if (log.lines.empty() || joined_to_bad) continue;
+      if (log.lines.empty() || left_out) continue;
       auto* messages = messages_of(log.lines.back().line);
       if (messages != nullptr && messages->size() < kMaxContinuationLines) {
         messages->emplace_back(line.substr(2));
       }
       continue;
     }
+    left_out = wanted == LogLines::about_images && !is_about_images(line);
+    if (left_out) continue;
     auto parsed = parse_log_line(line);
-    joined_to_bad = !parsed;
+    left_out = !parsed;
     if (parsed) {
       log.lines.push_back({.number = number, .line = *std::move(parsed)});
     } else {
@@ -123,10 +128,10 @@ ParsedLog parse_run_log(std::string_view text, std::string_view file) {
   return log;
 }
 
-Result<ParsedLog> load_run_log(const fs::path& file) {
+Result<ParsedLog> load_run_log(const fs::path& file, LogLines wanted) {
   auto text = base::read_file(file, kMaxLogBytes);
   if (!text) return std::unexpected(std::move(text.error()));
-  return parse_run_log(*text, file.string());
+  return parse_run_log(*text, file.string(), wanted);
 }
 
 std::vector<RunningProgram> unfinished(std::span<const NumberedLine> lines) {

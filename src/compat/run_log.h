@@ -48,9 +48,12 @@ struct ParsedLog {
   std::vector<std::string> complaints;
 };
 
+// Which lines are wanted; the others are not looked at.
+enum class LogLines { all, about_images };
+
 // Continuation lines are joined to the line they belong to. Never fails: a log may be cut anywhere.
-ParsedLog parse_run_log(std::string_view text, std::string_view file);
-base::Result<ParsedLog> load_run_log(const std::filesystem::path& file);
+ParsedLog parse_run_log(std::string_view text, std::string_view file, LogLines wanted = LogLines::all);
+base::Result<ParsedLog> load_run_log(const std::filesystem::path& file, LogLines wanted = LogLines::all);
 
 // Processes that said "pid" and not yet "pid-done": none after an orderly end.
 struct RunningProgram {

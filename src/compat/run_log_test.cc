@@ -251,5 +251,35 @@ TEST_F(RunLogDirectory, ListsOldNamesTooAndNothingElse) {
   EXPECT_TRUE(list_run_logs(directory / "none")->empty());
 }
 
+TEST(RunLog, LinesAboutImagesAloneIfWanted) {
+  for (const char* name :
+       {"logs/amdump.log", "logs/amvault.log", "logs/direct-and-fail.log", "logs/old-forms.log"}) {
+    SCOPED_TRACE(name);
+    const auto all = parse_run_log(sample(name), "log");
+    const auto wanted = parse_run_log(sample(name), "log", LogLines::about_images);
+    auto next = wanted.lines.begin();
+    for (const auto& it : all.lines) {
+      const bool about = std::visit(
+          []<class Line>(const Line&) {
+            return std::is_same_v<Line, DumpedLine> || std::is_same_v<Line, FailLine> ||
+                   std::is_same_v<Line, TapeStartLine> || std::is_same_v<Line, PartLine> ||
+                   std::is_same_v<Line, TapedLine> || std::is_same_v<Line, TaperFailLine>;
+          },
+          it.line);
+      if (!about) continue;
+      // What is not needed may be among them, what is needed may not be missing.
+      while (next != wanted.lines.end() && next->number < it.number) ++next;
+      ASSERT_NE(next, wanted.lines.end()) << format(it.line);
+      EXPECT_EQ(format(next->line), format(it.line));
+    }
+    EXPECT_LT(wanted.lines.size(), all.lines.size());
+  }
+  // What continues a line that is left out goes with it, also behind one that is wanted.
+  const auto cut = parse_run_log("FAIL dumper h /d 20260101000000 0 [r]\nINFO driver x\n  more\n", "log",
+                                 LogLines::about_images);
+  ASSERT_EQ(cut.lines.size(), 1U);
+  EXPECT_TRUE(std::get<FailLine>(cut.lines.front().line).messages.empty());
+}
+
 }  // namespace
 }  // namespace headrace::compat

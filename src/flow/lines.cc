@@ -20,7 +20,8 @@ class LineReader::Impl {
         line_(std::move(line)),
         end_(std::move(end)),
         max_line_bytes_(max_line_bytes),
-        buffer_(2 * max_line_bytes, '\0') {}
+        buffer_bytes_(2 * max_line_bytes),
+        buffer_(std::make_unique_for_overwrite<char[]>(buffer_bytes_)) {}
   ~Impl() {
     if (!ended_) source_.close_read();
   }
@@ -37,8 +38,8 @@ class LineReader::Impl {
   void turn() {
     size_t moved = 0;
     while (!ended_) {
-      const auto room = base::MutableBytes(reinterpret_cast<std::byte*>(buffer_.data()) + filled_,
-                                           buffer_.size() - filled_);
+      const auto room =
+          base::MutableBytes(reinterpret_cast<std::byte*>(buffer_.get()) + filled_, buffer_bytes_ - filled_);
       const auto result = source_.read(room);
       if (result.state == IoState::wait) {
         source_.await_readable([this, alive = alive_.ref()] {
@@ -50,7 +51,7 @@ class LineReader::Impl {
       if (result.state == IoState::end) {
         const auto alive = alive_.ref();
         auto line = std::move(line_);
-        if (filled_ > 0) line({buffer_.data(), std::exchange(filled_, 0)}, true);
+        if (filled_ > 0) line({buffer_.get(), std::exchange(filled_, 0)}, true);
         if (!alive.expired()) end({});
         return;
       }
@@ -67,14 +68,14 @@ class LineReader::Impl {
     const auto alive = alive_.ref();
     // The callback may destroy this object, and must outlive that itself.
     auto line = std::move(line_);
-    while (const void* newline = std::memchr(buffer_.data() + begin, '\n', filled_ - begin)) {
-      const size_t length = static_cast<size_t>(static_cast<const char*>(newline) - buffer_.data()) - begin;
+    while (const void* newline = std::memchr(buffer_.get() + begin, '\n', filled_ - begin)) {
+      const size_t length = static_cast<size_t>(static_cast<const char*>(newline) - buffer_.get()) - begin;
       if (length > max_line_bytes_) return too_long();
-      line({buffer_.data() + begin, length}, false);
+      line({buffer_.get() + begin, length}, false);
       if (alive.expired()) return false;
       begin += length + 1;
     }
-    std::memmove(buffer_.data(), buffer_.data() + begin, filled_ - begin);
+    std::memmove(buffer_.get(), buffer_.get() + begin, filled_ - begin);
     filled_ -= begin;
     line_ = std::move(line);
     return filled_ <= max_line_bytes_ || too_long();
@@ -98,7 +99,8 @@ class LineReader::Impl {
   Line line_;
   End end_;
   const size_t max_line_bytes_;
-  std::string buffer_;
+  const size_t buffer_bytes_;
+  const std::unique_ptr<char[]> buffer_;
   size_t filled_ = 0;
   bool ended_ = false;
   base::Alive alive_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "journal/fields.h"
@@ -11,36 +12,120 @@
 namespace headrace::journal {
 namespace {
 
-// A part of a sample leaves out what is zero or empty: a run takes many samples.
+// JSON as text, without a tree of values in between: a run writes many events, and samples are most of them.
+
+void put(std::string& out, const std::string& text);
+void put(std::string& out, bool value) { out += value ? "true" : "false"; }
+void put(std::string& out, double value) { out += json(std::isfinite(value) ? value : 0.0).dump(); }
+void put(std::string& out, const base::CrcAndSize& crc) { put(out, crc.text()); }
+template <class T>
+  requires std::is_integral_v<T>
+void put(std::string& out, T value) {
+  fmt::format_to(std::back_inserter(out), "{}", value);
+}
+template <class T>
+  requires std::is_enum_v<T>
+void put(std::string& out, T value) {
+  put(out, std::string(words_of(value)[static_cast<size_t>(value)]));
+}
+template <class T>
+  requires std::is_class_v<T>
+void put(std::string& out, const T& value);
+template <class T>
+void put(std::string& out, const std::vector<T>& list) {
+  out += '[';
+  for (const auto& element : list) {
+    if (&element != &list.front()) out += ',';
+    put(out, element);
+  }
+  out += ']';
+}
+
+void put_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+      case '\\':
+        out += '\\';
+        out += c;
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20)
+          fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+        else
+          out += c;
+    }
+  }
+  out += '"';
+}
+
+void put(std::string& out, const std::string& text) {
+  if (is_utf8(text)) return put_quoted(out, text);
+  out += "{\"hex\":";
+  put_quoted(out, hex_of(text));
+  out += '}';
+}
+
+// A part of a sample leaves out what is zero or empty.
+template <class T>
+constexpr bool kIsSample = std::is_same_v<T, Joint> || std::is_same_v<T, TcpEnd>;
 bool worth_telling(const std::string&) { return true; }
 bool worth_telling(uint64_t number) { return number != 0; }
 bool worth_telling(const std::vector<uint64_t>& list) { return !list.empty(); }
 
-struct PartEncoder {
-  Ordered& object;
+struct MemberWriter {
+  std::string& out;
+  bool first = true;
   template <class T>
   void operator()(const char* name, const T& value) {
-    if (worth_telling(value)) object[name] = to_json(value);
+    out += std::exchange(first, false) ? "\"" : ",\"";
+    out += name;
+    out += "\":";
+    put(out, value);
+  }
+};
+
+struct SampleWriter {
+  MemberWriter members;
+  template <class T>
+  void operator()(const char* name, const T& value) {
+    if (worth_telling(value)) members(name, value);
   }
 };
 
 template <class T>
-Ordered part_to_json(const T& part) {
-  Ordered object = Ordered::object();
-  PartEncoder encoder{object};
-  fields(encoder, part);
-  return object;
+  requires std::is_class_v<T>
+void put(std::string& out, const T& value) {
+  out += '{';
+  if constexpr (kIsSample<T>) {
+    SampleWriter writer{{out}};
+    fields(writer, value);
+  } else {
+    MemberWriter writer{out};
+    fields(writer, value);
+  }
+  out += '}';
 }
 
-}  // namespace
-
-// Found by the namespace of their arguments, and preferred to the general one.
-static Ordered to_json(const Joint& joint) { return part_to_json(joint); }
-static Ordered to_json(const TcpEnd& end) { return part_to_json(end); }
-
-namespace {
-
 using base::ErrorKind;
+
+constexpr size_t kUsualLineBytes = 512;
 
 // --- types
 // --------------------------------------------------------------------------------------------------
@@ -81,16 +166,19 @@ std::string_view type_of(const Body& body) {
 
 std::string encode(const Event& event) {
   if (const auto* unknown = std::get_if<Unknown>(&event.body)) return unknown->json;
-  Ordered object = Ordered::object();
-  object["t"] = event.wall_us;
-  object["type"] = std::string(type_of(event.body));
-  Encoder encoder{object};
+  std::string out;
+  out.reserve(kUsualLineBytes);
+  out += '{';
+  MemberWriter writer{out};
+  writer("t", event.wall_us);
+  writer("type", std::string(type_of(event.body)));
   std::visit(
-      [&encoder](const auto& body) {
-        if constexpr (!std::is_same_v<std::decay_t<decltype(body)>, Unknown>) fields(encoder, body);
+      [&writer](const auto& body) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(body)>, Unknown>) fields(writer, body);
       },
       event.body);
-  return object.dump();
+  out += '}';
+  return out;
 }
 
 base::Result<Event> parse(std::string_view line) {

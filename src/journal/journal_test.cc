@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "journal/codec.h"
@@ -74,6 +75,21 @@ TEST(Codec, every_event_survives) {
     const auto back = parse(line);
     ASSERT_TRUE(back) << line << back.error().what();
     EXPECT_EQ(*back, event) << line;
+  }
+}
+
+// The text is written without a tree of values; the library would write the same.
+TEST(Codec, lines_are_as_the_library_would_write_them) {
+  auto bodies = one_of_each();
+  std::string every_byte;
+  for (int byte = 0; byte < 0x80; ++byte) every_byte += static_cast<char>(byte);
+  bodies.emplace_back(Note{"driver", Severity::info, every_byte + "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"});
+  bodies.emplace_back(Note{"driver", Severity::info, "\xff\""});
+  for (const double seconds : {0.0, 1.0, -0.0, 0.1, 1e-7, 1e15, 1e16, 123456789.125, 1e300})
+    bodies.emplace_back(PlanDone{seconds});
+  for (const auto& body : bodies) {
+    const auto line = encode({INT64_MIN, body});
+    EXPECT_EQ(nlohmann::ordered_json::parse(line).dump(), line);
   }
 }
 

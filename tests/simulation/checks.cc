@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -22,13 +23,14 @@ std::string text_of(const Checks::Dle& dle) { return dle.first + ":" + dle.secon
 base::Result<std::string> read_image(recover::Volumes& volumes, const catalog::Image& image) {
   auto source = recover::open_image(volumes, image, [](const std::string&) {});
   if (auto header = source->header(); !header) return std::unexpected(std::move(header).error());
+  constexpr size_t kPieceBytes = 65536;
+  static const auto piece = std::make_unique_for_overwrite<char[]>(kPieceBytes);
   std::string data;
-  std::string piece(65536, '\0');
   for (;;) {
-    auto got = source->read(std::as_writable_bytes(std::span(piece)));
+    auto got = source->read(std::as_writable_bytes(std::span(piece.get(), kPieceBytes)));
     if (!got) return std::unexpected(std::move(got).error());
     if (*got == 0) break;
-    data.append(piece, 0, *got);
+    data.append(piece.get(), *got);
   }
   base::Crc32c crc;
   crc.add(base::as_bytes(data));
@@ -196,8 +198,11 @@ void Checks::cycle(const std::vector<config::DiskListEntry>& listed) {
 }
 
 void Checks::restore_all(const config::ServerConfig& config, bool whole) {
-  if (whole) restored_.clear();
-  auto catalog = catalog::load(catalog::Sources::of(config));
+  if (whole) {
+    restored_.clear();
+    logs_ = {};
+  }
+  auto catalog = catalog::load(catalog::Sources::of(config), &logs_);
   if (!catalog) return fault("the catalog cannot be loaded: " + catalog.error().what());
   recover::Volumes volumes(config);
   for (const auto& [dle, good] : good_) restore(volumes, *catalog, dle);

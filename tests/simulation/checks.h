@@ -16,6 +16,7 @@
 #include "journal/state.h"
 #include "scenario.h"
 #include "server/catalog/catalog.h"
+#include "server/catalog/log_memory.h"
 #include "server/recover/volumes.h"
 #include "sim/sim_machine.h"
 #include "unrest.h"
@@ -73,6 +74,7 @@ class Checks {
   size_t labels_since(const std::string& run) const;
 
   const std::vector<std::filesystem::path> holding_;
+  catalog::LogMemory logs_;
   Rules rules_;
   int64_t least_tapecycle_;      // in force at any time
   int64_t settled_ = 0;          // from this night on the cycle is kept again

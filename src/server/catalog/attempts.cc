@@ -31,34 +31,36 @@ void complete(Image& image, const compat::TapedLine& line) {
 
 }  // namespace
 
-std::string Attempts::storage_of(const std::string& logged) const {
-  return logged.empty() ? config_name_ : logged;
+template <class Line>
+Attempts::Open::iterator Attempts::open_image(const Line& line) {
+  const std::string& storage = storage_of(line.storage);
+  const auto key = std::tie(line.host, line.disk, line.timestamp, line.level, storage);
+  if (const auto found = open_.find(key); found != open_.end()) return found;
+  const auto fresh = open_.try_emplace(Key(key)).first;
+  Image& image = fresh->second;
+  std::tie(image.host, image.disk, image.timestamp, image.level, image.storage) = fresh->first;
+  image.pool = line.pool.empty() ? image.storage : line.pool;
+  return fresh;
 }
 
-Image& Attempts::open_image(const Key& key, const std::string& pool) {
-  const auto [at, fresh] = open_.try_emplace(key);
-  Image& image = at->second;
-  if (fresh) {
-    std::tie(image.host, image.disk, image.timestamp, image.level, image.storage) = key;
-    image.pool = pool.empty() ? image.storage : pool;
-  }
-  return image;
+void Attempts::close(Open::iterator image) {
+  done_.push_back(std::move(image->second));
+  open_.erase(image);
 }
 
-void Attempts::close(const Key& key, Image image) {
-  open_.erase(key);
-  done_.push_back(std::move(image));
+void Attempts::add(const compat::TapeStartLine& line) {
+  // A volume that was written again, or forgotten, no longer has what this log says.
+  const compat::TapelistEntry* volume = tapelist_.find(line.label);
+  if (volume != nullptr && volume->timestamp == line.datestamp)
+    write_timestamps_[line.label] = line.datestamp;
+  else
+    write_timestamps_.erase(line.label);
 }
-
-void Attempts::add(const compat::TapeStartLine& line) { write_timestamps_[line.label] = line.datestamp; }
 
 void Attempts::add(const compat::PartLine& line) {
-  const Key key{line.host, line.disk, line.timestamp, line.level, storage_of(line.storage)};
-  Image& image = open_image(key, line.pool);
+  Image& image = open_image(line)->second;
   const auto written = write_timestamps_.find(line.label);
-  const compat::TapelistEntry* volume = tapelist_.find(line.label);
-  // A volume that was written again, or forgotten, no longer has what this log says.
-  if (written == write_timestamps_.end() || volume == nullptr || volume->timestamp != written->second) return;
+  if (written == write_timestamps_.end()) return;
   // Of parts with one number the last that succeeded counts.
   if (!line.partial) {
     std::erase_if(image.parts, [&](const Part& part) { return part.ok && part.number == line.part; });
@@ -74,8 +76,8 @@ void Attempts::add(const compat::PartLine& line) {
 }
 
 void Attempts::add(const compat::TapedLine& line) {
-  const Key key{line.host, line.disk, line.timestamp, line.level, storage_of(line.storage)};
-  Image image = open_image(key, line.pool);
+  const auto open = open_image(line);
+  Image& image = open->second;
   if (line.crcs) {
     image.native_crc = line.crcs->native;
     image.client_crc = line.crcs->client;
@@ -87,15 +89,14 @@ void Attempts::add(const compat::TapedLine& line) {
     image.status = ImageStatus::partial;
     image.reason = line.reason;
   }
-  close(key, std::move(image));
+  close(open);
 }
 
 void Attempts::add(const compat::TaperFailLine& line) {
-  const Key key{line.host, line.disk, line.timestamp, line.level, storage_of(line.storage)};
-  Image image = open_image(key, line.pool);
-  image.status = ImageStatus::failed;
-  image.reason = line.reason;
-  close(key, std::move(image));
+  const auto open = open_image(line);
+  open->second.status = ImageStatus::failed;
+  open->second.reason = line.reason;
+  close(open);
 }
 
 std::vector<Image> Attempts::take() {

@@ -2,6 +2,7 @@
 // of them. Pure. Internal to the catalog's loader.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <tuple>
@@ -30,14 +31,20 @@ class Attempts {
  private:
   // host, disk, timestamp, level, storage
   using Key = std::tuple<std::string, std::string, std::string, int, std::string>;
-  std::string storage_of(const std::string& logged) const;
-  Image& open_image(const Key& key, const std::string& pool);
-  void close(const Key& key, Image image);
+  using Open = std::map<Key, Image, std::less<>>;  // few at a time
+  const std::string& storage_of(const std::string& logged) const {
+    return logged.empty() ? config_name_ : logged;
+  }
+  // Of the image that the line is about.
+  template <class Line>
+  Open::iterator open_image(const Line& line);
+  void close(Open::iterator image);
 
   const compat::Tapelist& tapelist_;
   std::string config_name_;
-  std::map<std::string, std::string> write_timestamps_;  // by label, of volumes this log wrote
-  std::map<Key, Image> open_;
+  // By label, of volumes this log wrote that still have it.
+  std::map<std::string, std::string> write_timestamps_;
+  Open open_;
   std::vector<Image> done_;
 };
 

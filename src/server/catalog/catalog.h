@@ -20,6 +20,8 @@ struct ServerConfig;
 
 namespace headrace::catalog {
 
+class LogMemory;
+
 struct Sources {
   std::string config_name;  // storage and pool of logs too old to name them
   std::filesystem::path logdir;
@@ -122,7 +124,8 @@ class Catalog {
 };
 
 // Missing files are empty ones; a tapelist that does not parse is an error, a log or holding file that does
-// not is a warning.
-base::Result<Catalog> load(const Sources& sources);
+// not is a warning. Who loads it again and again keeps a `memory` (log_memory.h), so that logs that are as
+// they were are not read again.
+base::Result<Catalog> load(const Sources& sources, LogMemory* memory = nullptr);
 
 }  // namespace headrace::catalog

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <map>
+#include <numeric>
 #include <ranges>
 #include <tuple>
 #include <utility>
@@ -11,6 +11,7 @@
 #include "server/catalog/attempts.h"
 #include "server/catalog/catalog.h"
 #include "server/catalog/held_images.h"
+#include "server/catalog/log_memory.h"
 
 namespace headrace::catalog {
 
@@ -30,6 +31,8 @@ Sources Sources::of(const config::ServerConfig& config) {
 // Fills a catalog from its sources.
 class Loader {
  public:
+  explicit Loader(LogMemory* memory) : memory_(memory) {}
+
   Result<Catalog> run(const Sources& sources) {
     auto tapelist = compat::load_tapelist(sources.tapelist);
     if (!tapelist) return std::unexpected(std::move(tapelist.error()));
@@ -54,8 +57,7 @@ class Loader {
     std::ranges::move(held, std::back_inserter(catalog_.images_));
     std::ranges::move(troubles, std::back_inserter(catalog_.warnings_));
     keep_best_of_each_copy();
-    std::ranges::stable_sort(catalog_.facts_, {},
-                             [](const DumpFact& fact) { return std::tie(fact.host, fact.disk); });
+    sort_facts();
     return std::move(catalog_);
   }
 
@@ -68,18 +70,20 @@ class Loader {
   };
 
   // What one log says; a catalog of nothing else.
-  static Catalog read_log(const compat::RunLogFile& file, const compat::Tapelist& tapelist,
-                          std::string_view config_name) {
+  Catalog read_log(const compat::RunLogFile& file, const compat::Tapelist& tapelist,
+                   std::string_view config_name) {
     Catalog out;
-    auto log = compat::load_run_log(file.path);
-    if (!log) {
-      out.warnings_.push_back(log.error().what());
+    LogMemory forgotten;
+    const auto loaded = (memory_ != nullptr ? *memory_ : forgotten).load(file.path);
+    if (!loaded) {
+      out.warnings_.push_back(loaded.error().what());
       return out;
     }
-    out.warnings_ = std::move(log->complaints);
+    const compat::ParsedLog& log = **loaded;
+    out.warnings_ = log.complaints;
     Attempts attempts(tapelist, config_name);
     const Into into{out, attempts, file.timestamp};
-    for (const compat::NumberedLine& numbered : log->lines) {
+    for (const compat::NumberedLine& numbered : log.lines) {
       std::visit([&](const auto& line) { read_line(line, into); }, numbered.line);
     }
     out.images_ = attempts.take();
@@ -140,32 +144,49 @@ class Loader {
 
   // One image for each copy: of several attempts at it the last that went well, or else the last.
   void keep_best_of_each_copy() {
-    const auto key = [](const Image& image) {
-      return std::tie(image.host, image.disk, image.timestamp, image.level, image.storage);
-    };
-    std::map<std::tuple<std::string, std::string, std::string, int, std::string>, size_t> best;
-    for (size_t i = 0; i < catalog_.images_.size(); ++i) {
-      const Image& image = catalog_.images_[i];
-      const auto [at, fresh] = best.try_emplace(key(image), i);
-      if (fresh) continue;
-      const bool had_good = catalog_.images_[at->second].status == ImageStatus::ok;
-      if (image.status == ImageStatus::ok || !had_good) at->second = i;
-    }
-    std::vector<Image> kept;
-    for (const auto& [unused, index] : best) kept.push_back(std::move(catalog_.images_[index]));
-    std::ranges::sort(kept, [](const Image& a, const Image& b) {
-      return std::tie(a.host, a.disk, b.timestamp, a.level, a.storage) <
+    auto& images = catalog_.images_;
+    // What is sorted are their places: an image is large.
+    std::vector<size_t> order(images.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    const auto compared = [&images](size_t left, size_t right) {
+      const Image &a = images[left], &b = images[right];
+      return std::tie(a.host, a.disk, b.timestamp, a.level, a.storage) <=>
              std::tie(b.host, b.disk, a.timestamp, b.level, b.storage);
-    });
-    catalog_.images_ = std::move(kept);
+    };
+    std::ranges::stable_sort(order, [&](size_t a, size_t b) { return compared(a, b) < 0; });
+    std::vector<Image> kept;
+    kept.reserve(images.size());
+    for (size_t i = 0; i < order.size();) {
+      size_t best = order[i];
+      const size_t first = best;
+      for (++i; i < order.size() && compared(first, order[i]) == 0; ++i) {
+        const bool had_good = images[best].status == ImageStatus::ok;
+        if (images[order[i]].status == ImageStatus::ok || !had_good) best = order[i];
+      }
+      kept.push_back(std::move(images[best]));
+    }
+    images = std::move(kept);
+  }
+
+  void sort_facts() {
+    auto& facts = catalog_.facts_;
+    std::vector<size_t> order(facts.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::ranges::stable_sort(order, {},
+                             [&facts](size_t i) { return std::tie(facts[i].host, facts[i].disk); });
+    std::vector<DumpFact> sorted;
+    sorted.reserve(facts.size());
+    for (const size_t i : order) sorted.push_back(std::move(facts[i]));
+    facts = std::move(sorted);
   }
 
   static constexpr int64_t kLeastSpanSeconds = int64_t{30} * 86400;
 
+  LogMemory* const memory_;  // borrowed; null: nobody asks again
   Catalog catalog_;
   std::string oldest_;  // of the volumes and images that there are; empty: none yet
 };
 
-Result<Catalog> load(const Sources& sources) { return Loader().run(sources); }
+Result<Catalog> load(const Sources& sources, LogMemory* memory) { return Loader(memory).run(sources); }
 
 }  // namespace headrace::catalog
