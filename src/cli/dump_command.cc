@@ -73,7 +73,8 @@ int dump(const DumpOptions& options) {
                        {.disks = std::move(entry->disks),
                         .selected = !options.disks.empty(),
                         .no_volume = options.no_volume,
-                        .taken = std::move(entry->taken)});
+                        .taken = std::move(entry->taken),
+                        .listed = context->disks});
   if (auto begun = runner.begin(); !begun) {
     fmt::print(stderr, "headrace: {}\n", begun.error().what());
     return kExitUsage;

@@ -3,15 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
-#include <span>
 #include <utility>
 
 #include "base/clock.h"
-#include "base/crc32c.h"
 #include "compat/tapelist.h"
 #include "server/drive/recorder.h"
-#include "server/recover/image_source.h"
 
 namespace headrace::simulation {
 
@@ -19,25 +15,8 @@ namespace {
 
 std::string text_of(const Checks::Dle& dle) { return dle.first + ":" + dle.second; }
 
-// All stored bytes of an image, as a restore reads them.
-base::Result<std::string> read_image(recover::Volumes& volumes, const catalog::Image& image) {
-  auto source = recover::open_image(volumes, image, [](const std::string&) {});
-  if (auto header = source->header(); !header) return std::unexpected(std::move(header).error());
-  constexpr size_t kPieceBytes = 65536;
-  static const auto piece = std::make_unique_for_overwrite<char[]>(kPieceBytes);
-  std::string data;
-  for (;;) {
-    auto got = source->read(std::as_writable_bytes(std::span(piece.get(), kPieceBytes)));
-    if (!got) return std::unexpected(std::move(got).error());
-    if (*got == 0) break;
-    data.append(piece.get(), *got);
-  }
-  base::Crc32c crc;
-  crc.add(base::as_bytes(data));
-  if (image.server_crc.crc != 0 && crc.value() != image.server_crc)
-    return base::fail(base::ErrorKind::corrupt, image.text() + " does not have the checksum of its dump");
-  return data;
-}
+// Of a volume: what the labels of its storage begin with.
+std::string prefix_of(const std::string& label) { return label.substr(0, label.find('-')); }
 
 std::string from_where(const catalog::Image& image) {
   std::string text = image.text() + image.holding_file.native();
@@ -97,10 +76,10 @@ void Checks::event(const std::string& run, const journal::Body& body) {
 }
 
 // How many volumes were written by that run and later ones.
-size_t Checks::labels_since(const std::string& run) const {
+size_t Checks::labels_since(const std::string& prefix, const std::string& run) const {
   std::set<std::string> labels;
   for (const auto& it : written_)
-    if (it.run >= run) labels.insert(it.label);
+    if (it.run >= run && prefix_of(it.label) == prefix) labels.insert(it.label);
   return labels.size();
 }
 
@@ -108,7 +87,7 @@ void Checks::wrote(const std::string& run, const std::string& label) {
   const auto last = std::ranges::find(written_.rbegin(), written_.rend(), label, &Written::label);
   if (last != written_.rend()) {
     // Among the volumes of one run none is older than the other.
-    const auto since = static_cast<int64_t>(labels_since(last->run));
+    const auto since = static_cast<int64_t>(labels_since(prefix_of(label), last->run));
     if (since < rules_.tapecycle)
       fault(fmt::format("volume {} is written over after {} others; tapecycle is {}", label, since - 1,
                         rules_.tapecycle));
@@ -129,6 +108,7 @@ void Checks::volumes(const config::ServerConfig& config) {
 void Checks::outcomes(const journal::RunState& state, const std::vector<config::DiskListEntry>& wanted,
                       bool ended) {
   running_.clear();
+  if (!ended) copies_.run_died();
   short_of_volumes_ = short_of_volumes_ || !state.no_volume.empty();
   for (const auto& leftover : state.leftovers)
     for (const auto& holding : holding_)
@@ -155,6 +135,7 @@ void Checks::outcomes(const journal::RunState& state, const std::vector<config::
     if (ended && !dump.ended())
       fault(fmt::format("{} ends the night as \"{}\"", text_of(dle), name_of(dump.phase)));
     if (!dump.has_image()) continue;
+    copies_.made(dle, dump.image.timestamp, dump.image.level, !dump.holding_file.empty(), !ended);
     Good& good = good_[dle];
     good.timestamp = dump.image.timestamp;
     good.level = dump.image.level;
@@ -205,7 +186,20 @@ void Checks::restore_all(const config::ServerConfig& config, bool whole) {
   auto catalog = catalog::load(catalog::Sources::of(config), &logs_);
   if (!catalog) return fault("the catalog cannot be loaded: " + catalog.error().what());
   recover::Volumes volumes(config);
+  copies_.look(
+      config, *catalog, volumes, least_tapecycle_,
+      [this](const std::string& prefix, const std::string& run) { return labels_since(prefix, run); },
+      [this](std::string what) { fault(std::move(what)); });
   for (const auto& [dle, good] : good_) restore(volumes, *catalog, dle);
+}
+
+// Something that its newest good dump needs, of all that was made since.
+bool Checks::may_be_written_over(const Dle& dle, const std::string& since) const {
+  const auto labels = [this](const std::string& prefix, const std::string& run) {
+    return labels_since(prefix, run);
+  };
+  if (copies_.several()) return copies_.may_be_gone(dle, since, least_tapecycle_, labels);
+  return std::cmp_greater_equal(labels_since("V", since), least_tapecycle_);
 }
 
 // What is known already stays only as far as the chain is the same image by image, each at the same place.
@@ -277,7 +271,7 @@ void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog,
     auto increments = no_full ? this->increments(catalog, dle) : std::vector<catalog::Image>();
     if (increments.empty()) {
       const std::string& needed = no_full ? good.timestamp : good.full;
-      if (std::cmp_greater_equal(labels_since(needed), least_tapecycle_)) return;
+      if (may_be_written_over(dle, needed)) return;
       return fault(fmt::format("{} cannot be had back: {}", text_of(dle), chain.error().what()));
     }
     // By a strategy that makes no fulls the first incremental holds everything.

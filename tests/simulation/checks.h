@@ -12,6 +12,7 @@
 
 #include "config/disklist.h"
 #include "config/server_config.h"
+#include "copies.h"
 #include "journal/event.h"
 #include "journal/state.h"
 #include "scenario.h"
@@ -28,18 +29,24 @@ class Checks {
   using Dle = std::pair<std::string, std::string>;  // host, disk
 
   Checks(const Scenario& scenario, std::vector<std::filesystem::path> holding)
-      : holding_(std::move(holding)), rules_(Rules::of(scenario)), least_tapecycle_(scenario.tapecycle) {}
+      : holding_(std::move(holding)),
+        rules_(Rules::of(scenario)),
+        copies_(scenario),
+        least_tapecycle_(scenario.tapecycle) {}
 
   void fault(std::string text);
   const std::vector<std::string>& faults() const { return faults_; }
   uint64_t restores() const { return restores_; }
   // Of these, how many lack something that the plan had warned of.
   uint64_t lacking() const { return lacking_; }
+  uint64_t copies() const { return copies_.compared(); }
   uint64_t images_read() const { return images_read_; }
   // The night's rules; those of the nights before count on where they must.
   void night_begins(int64_t night, const Rules& rules);
   // The disk stands in the disklist from this night on.
   void listed(const Dle& dle) { listed_since_[dle] = night_; }
+  // … and does so no more.
+  void unlisted(const Dle& dle) { copies_.forgotten(dle); }
 
   // A run has begun: names rise, whatever the clock says.
   void run_begins(const std::string& timestamp);
@@ -71,11 +78,14 @@ class Checks {
   bool lacks_only_what_failed(const Dle& dle, const sim::SimFiles& files,
                               const sim::SimFiles& expected) const;
   void wrote(const std::string& run, const std::string& label);
-  size_t labels_since(const std::string& run) const;
+  // Of volumes whose labels begin so, up to the dash.
+  size_t labels_since(const std::string& prefix, const std::string& run) const;
+  bool may_be_written_over(const Dle& dle, const std::string& since) const;
 
   const std::vector<std::filesystem::path> holding_;
   catalog::LogMemory logs_;
   Rules rules_;
+  Copies copies_;
   int64_t least_tapecycle_;      // in force at any time
   int64_t settled_ = 0;          // from this night on the cycle is kept again
   std::string newest_run_ = {};  // its name

@@ -26,7 +26,8 @@ struct Options {
 };
 
 struct Totals {
-  uint64_t sites = 0, nights = 0, dumps = 0, restores = 0, lacking = 0, crashes = 0, with_faults = 0;
+  uint64_t sites = 0, nights = 0, dumps = 0, restores = 0, copies = 0, lacking = 0, crashes = 0,
+           with_faults = 0;
 };
 
 // Plays one site; says what is wrong with it.
@@ -39,6 +40,7 @@ bool play(const Scenario& scenario, uint64_t seed, Sabotage sabotage, const Opti
   totals.nights += static_cast<uint64_t>(scenario.nights);
   totals.dumps += site.dumps();
   totals.restores += site.restores();
+  totals.copies += site.copies();
   totals.lacking += site.lacking();
   totals.crashes += site.crashes();
   if (options.verbose)
@@ -63,12 +65,14 @@ bool play(const Scenario& scenario, uint64_t seed, Sabotage sabotage, const Opti
 base::Result<Scenario> scenario_of(const std::string& file, uint64_t seed, int64_t nights) {
   auto scenario = file.empty() || file == "drawn" ? base::Result<Scenario>(draw_scenario(seed))
                   : file == "unrest"              ? base::Result<Scenario>(draw_unrest(seed))
+                  : file == "wide"                ? base::Result<Scenario>(draw_wide(seed))
                                                   : load_scenario(file);
   if (scenario && nights > 0) scenario->nights = nights;
   return scenario;
 }
 
-// Seeds that found something once: "SCENARIO SEED # what", the scenario "drawn", "unrest" or a file beside.
+// Seeds that found something once: "SCENARIO SEED # what", the scenario "drawn", "unrest", "wide" or a file
+// beside.
 base::Result<> play_kept(const Options& options, Totals& totals) {
   std::ifstream lines(options.kept);
   if (!lines) return base::fail(base::ErrorKind::refused, fmt::format("{} cannot be read", options.kept));
@@ -81,7 +85,7 @@ base::Result<> play_kept(const Options& options, Totals& totals) {
     if (!(words >> seed))
       return base::fail(base::ErrorKind::corrupt,
                         fmt::format("{}:{}: SCENARIO SEED is wanted", options.kept, number));
-    if (name != "drawn" && name != "unrest")
+    if (name != "drawn" && name != "unrest" && name != "wide")
       name = (std::filesystem::path(options.kept).parent_path() / "scenarios" / (name + ".json")).native();
     auto scenario = scenario_of(name, seed, options.nights);
     if (!scenario) return std::unexpected(std::move(scenario).error());
@@ -105,8 +109,10 @@ base::Result<> play_all(const Options& options, Totals& totals) {
 int run(int argc, char** argv) {
   Options options;
   CLI::App app{"Plays simulated sites, night after night, and checks each night.", "simulation"};
-  app.add_option("--scenario", options.scenario,
-                 "A file of scenarios/, or \"unrest\": drawn, with a site that changes (default: drawn)");
+  app.add_option(
+      "--scenario", options.scenario,
+      "A file of scenarios/, or \"unrest\": drawn, with a site that changes, or \"wide\": also with "
+      "what larger sites have (default: drawn)");
   app.add_option("--seed", options.first, "The first seed")->capture_default_str();
   app.add_option("--seeds", options.count, "So many seeds")->capture_default_str();
   app.add_option("--nights", options.nights, "So many nights (default: as the scenario says)");
@@ -132,11 +138,10 @@ int run(int argc, char** argv) {
     return 1;
   }
   fmt::print(
-      "{} sites, {} nights, {} dumps, {} crashes, {} disks restored and compared, {} as lacking as warned: "
-      "{} with "
-      "a fault\n",
-      totals.sites, totals.nights, totals.dumps, totals.crashes, totals.restores, totals.lacking,
-      totals.with_faults);
+      "{} sites, {} nights, {} dumps, {} crashes, {} disks restored and compared, {} copies compared, {} as "
+      "lacking as warned: {} with a fault\n",
+      totals.sites, totals.nights, totals.dumps, totals.crashes, totals.restores, totals.copies,
+      totals.lacking, totals.with_faults);
   const bool well = options.expect_faults ? totals.with_faults == totals.sites : totals.with_faults == 0;
   return well && totals.sites > 0 ? 0 : 2;
 }

@@ -18,7 +18,7 @@ bool Scenario::is_calm() const {
          machines.damage_one_in == 0 && machines.no_estimate_one_in == 0 && machines.absurd_one_in == 0 &&
          machine_down_one_in == 0 && crash_one_in == 0 && volumes_late_one_in == 0 && no_run_one_in == 0 &&
          clock_step_one_in == 0 && unrest.nobody_one_in == 0 && unrest.volumes_away_one_in == 0 &&
-         unrest.clock_wrong_one_in == 0 && unrest.holding_gone_one_in == 0;
+         unrest.clock_wrong_one_in == 0 && unrest.holding_gone_one_in == 0 && storage_away_one_in == 0;
 }
 
 namespace {
@@ -41,6 +41,18 @@ class Members {
 };
 
 }  // namespace
+
+// Found by nlohmann.
+static void from_json(const nlohmann::json& object, StorageSetup& out) {
+  Members members(object);
+  members.take("tag", out.tag);
+  members.take("levels", out.levels);
+  members.take("runtapes", out.runtapes);
+  members.take("parallel_writes", out.parallel_writes);
+  members.take("volume_kib", out.volume_kib);
+  if (const auto unknown = members.left(); !unknown.empty())
+    throw nlohmann::json::other_error::create(501, "no storage has a \"" + unknown + "\"", &object);
+}
 
 Result<Scenario> load_scenario(const std::filesystem::path& file) {
   auto text = base::read_file(file);
@@ -68,6 +80,9 @@ Result<Scenario> load_scenario(const std::filesystem::path& file) {
     members.take("holding_kib", out.holding_kib);
     members.take("holding_disks", out.holding_disks);
     members.take("configuration", out.configuration);
+    members.take("storages", out.storages);
+    members.take("storage_idle_one_in", out.storage_idle_one_in);
+    members.take("storage_away_one_in", out.storage_away_one_in);
     members.take("bytes_per_second", out.way.bytes_per_second);
     members.take("cut_one_in", out.way.cut_one_in);
     members.take("silence_one_in", out.way.silence_one_in);
@@ -155,6 +170,28 @@ Scenario draw_unrest(uint64_t seed) {
   return out;
 }
 
+Scenario draw_wide(uint64_t seed) {
+  Scenario out = draw_unrest(seed);
+  sim::Random random(seed * 15'485'863 + 29);
+  const auto maybe = [&random](unsigned one_in) { return random.one_in(2) ? one_in : 0; };
+  out.name = "wide";
+  if (random.below(4) > 0) {
+    constexpr const char* kTags[] = {"", "", "near", "far"};
+    constexpr const char* kLevels[] = {"ALL", "ALL", "FULL", "INCR"};
+    out.storages.resize(random.between(2, 3));
+    for (auto& storage : out.storages) {
+      storage.tag = kTags[random.below(4)];
+      storage.levels = kLevels[random.below(4)];
+      storage.runtapes = static_cast<int64_t>(random.between(1, 3));
+      storage.parallel_writes = static_cast<int64_t>(random.between(1, 2));
+      storage.volume_kib = static_cast<int64_t>(random.between(200, 2000));
+    }
+    out.storage_idle_one_in = maybe(4);
+    out.storage_away_one_in = maybe(3);
+  }
+  return out;
+}
+
 Result<Sabotage> sabotage_named(const std::string& name) {
   constexpr std::pair<const char*, Sabotage> kNames[] = {
       {"none", Sabotage::none},
@@ -170,6 +207,8 @@ Result<Sabotage> sabotage_named(const std::string& name) {
       {"lost-holding", Sabotage::lost_holding},
       {"falling-names", Sabotage::falling_names},
       {"lost-history", Sabotage::lost_history},
+      {"one-storage", Sabotage::one_storage},
+      {"lost-copy", Sabotage::lost_copy},
   };
   std::string known;
   for (const auto& [it, value] : kNames) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "sim/sim_machine.h"
@@ -22,6 +23,15 @@ struct Unrest {
   unsigned clock_wrong_one_in = 0;   // in which the clock is off by days
   unsigned holding_gone_one_in = 0;  // in which a holding disk is not there, or vanishes
   unsigned second_run_one_in = 0;    // in which somebody dumps some disks beside the night's run
+};
+
+// One of several storages, with a changer and volumes of its own.
+struct StorageSetup {
+  std::string tag = {};        // of the disks it selects; empty: of all
+  std::string levels = "ALL";  // or FULL, INCR
+  int64_t runtapes = 2;
+  int64_t parallel_writes = 1;
+  int64_t volume_kib = 2000;
 };
 
 struct Scenario {
@@ -46,6 +56,10 @@ struct Scenario {
   int64_t holding_kib = 4000;      // 0: no holding disk
   int64_t holding_disks = 1;       // each of holding_kib
   std::string configuration = {};  // further lines of amanda.conf
+  // Empty: one, by the figures above. Of several, the night's run writes to some (several.h).
+  std::vector<StorageSetup> storages = {};
+  unsigned storage_idle_one_in = 0;  // nights in which a storage is not written to, but kept for
+  unsigned storage_away_one_in = 0;  // … in which the volumes of one that is not the first are not there
 
   // What goes wrong; of so many (machines a night, nights, …) one on average, 0: never.
   sim::SimWay way = {};
@@ -69,6 +83,8 @@ base::Result<Scenario> load_scenario(const std::filesystem::path& file);
 Scenario draw_scenario(uint64_t seed);
 // The same site with some unrest in it, and some nights more.
 Scenario draw_unrest(uint64_t seed);
+// A site of draw_unrest() with what only larger sites have.
+Scenario draw_wide(uint64_t seed);
 
 // A deliberate bug, or the damage that one would do, to prove that the checks see it.
 enum class Sabotage {
@@ -85,6 +101,8 @@ enum class Sabotage {
   lost_holding,    // a holding disk loses what it has
   falling_names,   // runs forget what the last one was called
   lost_history,    // the volumes of a disk that left the disklist lose its dumps
+  one_storage,     // the runs know nothing of any storage but the first
+  lost_copy,       // a file of another storage than the first is removed
 };
 base::Result<Sabotage> sabotage_named(const std::string& name);
 

@@ -46,14 +46,19 @@ Site::Site(Scenario scenario, uint64_t seed, Sabotage sabotage)
       root_(make_root()),
       holding_(holding_directories(root_, scenario_)),
       unrest_(scenario_, seed),
+      storage_source_(scenario_, seed),
+      storage_night_(storage_source_.next()),
       checks_(scenario_, holding_) {
-  for (const char* directory : {"config", "vtapes"}) std::filesystem::create_directories(root_ / directory);
+  std::filesystem::create_directories(root_ / "config");
   for (const auto& directory : holding_) std::filesystem::create_directories(directory);
   // One volume more than the cycle, so that a night that needs one always finds one; as many for each run.
   const int64_t runs = scenario_.unrest.second_run_one_in > 0 ? 2 : 1;
-  const int64_t slots = scenario_.tapecycle + scenario_.runtapes * runs;
-  for (int64_t slot = 1; slot <= slots; ++slot)
-    std::filesystem::create_directories(root_ / fmt::format("vtapes/slot{}", slot));
+  for (size_t storage = 0; storage < storages(); ++storage) {
+    const int64_t runtapes =
+        scenario_.storages.empty() ? scenario_.runtapes : scenario_.storages[storage].runtapes;
+    for (int64_t slot = 1; slot <= scenario_.tapecycle + runtapes * runs; ++slot)
+      std::filesystem::create_directories(vtapes()[storage] / fmt::format("slot{}", slot));
+  }
   next_disk_ = scenario_.disks;
   for (size_t host = 0; host < scenario_.hosts; ++host) {
     for (size_t disk = 0; disk < scenario_.disks; ++disk) {
@@ -73,6 +78,12 @@ Site::~Site() {
   if (keep_files_) return;
   std::error_code ignored;  // left in memory, to be seen by whoever looks
   std::filesystem::remove_all(root_, ignored);
+}
+
+std::vector<std::filesystem::path> Site::vtapes() const {
+  std::vector<std::filesystem::path> all;
+  for (size_t storage = 0; storage < storages(); ++storage) all.push_back(root_ / vtapes_name(storage));
+  return all;
 }
 
 std::string Site::configuration_text(const Rules& rules) const {
@@ -97,7 +108,10 @@ std::string Site::configuration_text(const Rules& rules) const {
   text += "define dumptype t {\n program \"GNUTAR\"\n auth \"bsdtcp\"\n compress none\n index yes\n";
   if (rules.strategy != "standard") text += fmt::format(" strategy {}\n", rules.strategy);
   if (rules.holdingdisk != "auto") text += fmt::format(" holdingdisk {}\n", rules.holdingdisk);
-  return text + "}\n";
+  text += "}\n";
+  if (scenario_.storages.empty()) return text;
+  const size_t known = sabotage_ == Sabotage::one_storage ? 1 : storages();
+  return text + tagged_dumptypes() + storages_text(scenario_, storage_night_, root_.native(), known);
 }
 
 config::ServerConfig Site::load(const Rules& rules) const {
@@ -109,7 +123,8 @@ config::ServerConfig Site::load(const Rules& rules) const {
 
 void Site::take_disklist() {
   std::string list;
-  for (const auto& [host, disk] : listed_) list += fmt::format("{} {} t\n", host, disk);
+  for (const auto& [host, disk] : listed_)
+    list += fmt::format("{} {} {}\n", host, disk, scenario_.storages.empty() ? "t" : dumptype_of(disk));
   auto disks = config::load_disklist_text(config_, list, "disklist");
   HEADRACE_CHECK(disks.ok());
   disks_ = *disks;
@@ -122,6 +137,7 @@ void Site::play() {
 
 void Site::one_night(int64_t night) {
   const NightUnrest unrest = unrest_.next();
+  if (night > 0) storage_night_ = storage_source_.next();
   wall_ += unrest.days_before * 86400;
   checks_.night_begins(night, unrest_.rules());
   const bool holiday = random_.one_in(scenario_.holiday_one_in);
@@ -146,12 +162,14 @@ void Site::change_site(const NightUnrest& unrest) {
     // The machine has the same disk under another name, and no list of any dump of it.
     auto moved = content_.at(host).extract(name);
     moved.mapped().forget_dumps();
+    checks_.unlisted({host, name});
     listed_.erase(listed_.begin() + static_cast<std::ptrdiff_t>(which));
     add_disk(host, std::move(moved.mapped()));
   } else if (unrest.leaves && listed_.size() > 1) {
     content_.at(host).erase(name);
+    checks_.unlisted({host, name});
     listed_.erase(listed_.begin() + static_cast<std::ptrdiff_t>(which));
-    if (sabotage_ == Sabotage::lost_history) remove_files_of(host, name);
+    if (sabotage_ == Sabotage::lost_history) remove_files_of(0, host, name);
   }
   if (unrest.comes) {
     sim::Random random(unrest.choice);

@@ -3,6 +3,7 @@
 // that happens. Owned by the program; single thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -17,6 +18,7 @@
 #include "journal/event.h"
 #include "scenario.h"
 #include "server/drive/runner.h"
+#include "several.h"
 #include "sim/random.h"
 #include "sim/sim_machine.h"
 #include "unrest.h"
@@ -44,6 +46,8 @@ class Site {
   uint64_t restores() const { return checks_.restores(); }
   // Restores that lack something that the plan had warned of.
   uint64_t lacking() const { return checks_.lacking(); }
+  // Copies of one image on several storages that were compared.
+  uint64_t copies() const { return checks_.copies(); }
   uint64_t crashes() const { return crashes_; }
 
  private:
@@ -72,7 +76,9 @@ class Site {
   void holding_comes(const std::filesystem::path& directory);
   void look_at(int64_t night, const std::vector<Played>& played);
   void damage(int64_t night);
-  void remove_files_of(const std::string& host, const std::string& disk);
+  void remove_files_of(size_t storage, const std::string& host, const std::string& disk);
+  size_t storages() const { return std::max<size_t>(scenario_.storages.size(), 1); }
+  std::vector<std::filesystem::path> vtapes() const;  // by storage
 
   const Scenario scenario_;
   const Sabotage sabotage_;
@@ -80,6 +86,8 @@ class Site {
   std::filesystem::path root_;
   std::vector<std::filesystem::path> holding_;
   UnrestSource unrest_;
+  StorageSource storage_source_;
+  StorageNight storage_night_;
   config::ServerConfig config_;                              // what the runner gets
   std::vector<std::pair<std::string, std::string>> listed_;  // host and disk
   size_t next_disk_ = 0;                                     // number of the next new one

@@ -116,7 +116,7 @@ void Site::begin_second_run(Stage& stage, uint64_t choice) {
   run->config = config_;
   for (const auto& disk : disks_)
     if (random.one_in(2)) run->wanted.push_back(disk);
-  drive::RunOptions options{.disks = run->wanted, .selected = true};
+  drive::RunOptions options{.disks = run->wanted, .selected = true, .listed = disks_};
   if (sabotage_ != Sabotage::double_run) options.taken = others->taken(run->wanted);
   std::erase_if(options.disks, [&](const auto& disk) {
     return std::ranges::any_of(options.taken,
@@ -184,7 +184,7 @@ void Site::die(Stage& stage) {
   stage.loop.reset();
   std::filesystem::remove_all(root_);
   std::filesystem::rename(dead, root_);
-  let_die(root_ / "changer");
+  for (size_t storage = 0; storage < storages(); ++storage) let_die(root_ / changer_name(storage));
   for (const auto& directory : holding_) holding_comes(directory);
   for (const auto& claim : claims_in(holding_)) hand_over(claim, std::to_string(::getpid()), kDeadPid);
 }
@@ -207,12 +207,17 @@ std::vector<Site::Played> Site::run(int64_t night, const NightUnrest& unrest) {
   Stage stage;
   stage.loop = std::make_unique<sim::SimLoop>(clock);
   stage.network = std::make_unique<sim::SimNetwork>(*stage.loop, seed);
-  const auto vtapes = root_ / "vtapes";
-  const auto come_back = [vtapes] {
-    if (std::filesystem::exists(away_of(vtapes))) std::filesystem::rename(away_of(vtapes), vtapes);
+  const auto vtapes = this->vtapes();
+  const auto go = [](const std::filesystem::path& from) { std::filesystem::rename(from, away_of(from)); };
+  const auto come_back = [](const std::filesystem::path& to) {
+    if (std::filesystem::exists(away_of(to))) std::filesystem::rename(away_of(to), to);
   };
-  if (late || unrest.volumes_away) std::filesystem::rename(vtapes, away_of(vtapes));
-  if (!unrest.volumes_away) stage.timers.push_back(stage.loop->after(late_by, come_back));
+  if (late || unrest.volumes_away) go(vtapes.front());
+  for (size_t storage = 1; storage < vtapes.size(); ++storage)
+    if (storage_night_.away[storage]) go(vtapes[storage]);
+  if (!unrest.volumes_away)
+    stage.timers.push_back(
+        stage.loop->after(late_by, [come_back, first = vtapes.front()] { come_back(first); }));
   if (steps)
     stage.timers.push_back(
         stage.loop->after(step_after, [&stage, step_seconds] { stage.loop->step_wall_clock(step_seconds); }));
@@ -251,7 +256,7 @@ std::vector<Site::Played> Site::run(int64_t night, const NightUnrest& unrest) {
     stage.runs.clear();
     for (const auto& directory : holding_) holding_comes(directory);
   }
-  come_back();
+  std::ranges::for_each(vtapes, come_back);
   damage(night);
   return played;
 }
@@ -266,14 +271,16 @@ void Site::damage(int64_t night) {
     for (const auto& entry : std::filesystem::directory_iterator(holding_.front()))
       std::filesystem::remove_all(entry.path());
   } else if (sabotage_ == Sabotage::lost_part) {
-    remove_files_of("host0", "");
+    remove_files_of(0, "host0", "");
+  } else if (sabotage_ == Sabotage::lost_copy) {
+    remove_files_of(storages() - 1, "host0", "");
   }
 }
 
-void Site::remove_files_of(const std::string& host, const std::string& disk) {
+void Site::remove_files_of(size_t storage, const std::string& host, const std::string& disk) {
   const std::string name = "." + host + "." + (disk.empty() ? "" : "_" + disk.substr(1) + ".");
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(root_ / "vtapes"))
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(vtapes()[storage]))
     if (entry.is_regular_file() && entry.path().filename().native().find(name) != std::string::npos)
       files.push_back(entry.path());
   for (const auto& file : files) std::filesystem::remove(file);

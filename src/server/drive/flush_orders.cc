@@ -24,12 +24,18 @@ bool same_order(const Command& a, const Command& b) {
   return is_order(a, b.config) && a.holding_file == b.holding_file && a.dst_storage == b.dst_storage;
 }
 
-// Of files that somebody deleted: nothing can be done for them.
+// Somebody deleted it. On a holding disk that is not there tonight it may come back with the disk.
+bool is_deleted(const std::filesystem::path& file) {
+  std::error_code error;
+  if (std::filesystem::exists(file, error) || error) return false;
+  const auto holding_disk = file.parent_path().parent_path();  // with a directory a date
+  return std::filesystem::exists(holding_disk, error) && !error;
+}
+
+// Nothing can be done for them.
 void drop_orders_without_file(CommandFile& commands, const std::string& config) {
-  std::erase_if(commands.commands(), [&config](const Command& it) {
-    std::error_code error;
-    return is_order(it, config) && !std::filesystem::exists(it.holding_file, error) && !error;
-  });
+  std::erase_if(commands.commands(),
+                [&config](const Command& it) { return is_order(it, config) && is_deleted(it.holding_file); });
 }
 
 }  // namespace
@@ -75,6 +81,7 @@ std::optional<std::vector<std::string>> FlushOrders::storages_of(const std::file
 
 void FlushOrders::add(const journal::ImageId& image, const std::filesystem::path& file,
                       const std::vector<std::string>& storages) {
+  // Written all at once: who finds an image with some of its orders takes them for all.
   for (const auto& storage : storages) {
     orders_.emplace(file.native(), storage);
     Command command;
@@ -86,8 +93,9 @@ void FlushOrders::add(const journal::ImageId& image, const std::filesystem::path
     command.level = image.level;
     command.dst_storage = storage;
     command.working_pid = ::getpid();
-    change({Change::Kind::add, std::move(command)});
+    waiting_.push_back({Change::Kind::add, std::move(command)});
   }
+  write_next();
 }
 
 void FlushOrders::done(const std::filesystem::path& file, const std::string& storage) {

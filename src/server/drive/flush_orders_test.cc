@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "loop/test_loop.h"
+#include "sim/sim_loop.h"
 
 namespace headrace::drive {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Optional;
 
 class FlushOrdersTest : public testing::Test {
  protected:
@@ -117,6 +119,26 @@ TEST_F(FlushOrdersTest, AFileThatMakesNoSenseIsToldAndLeftAlone) {
   settle();
   EXPECT_GE(troubles.size(), 1U);
   EXPECT_EQ(base::read_file(config.globals.command_file).value(), "nonsense\n");
+}
+
+TEST_F(FlushOrdersTest, OrdersOfAnImageAreThereAllAtOnce) {
+  // Or a run that dies in between leaves an image of which the next one thinks that it is for one storage.
+  sim::SimLoop virtual_time;
+  FlushOrders at_once(virtual_time, config, root / "log", [](const std::string& what) { FAIL() << what; });
+  at_once.load();
+  at_once.add(image, root / "one", {"a", "b", "c"});
+  ASSERT_TRUE(virtual_time.run_until([this] { return !all().empty(); }));
+  EXPECT_EQ(all().size(), 3U);
+}
+
+TEST_F(FlushOrdersTest, OrdersForAHoldingDiskThatIsNotThereStay) {
+  fs::create_directories(root / "holding/20260101220000");
+  write(order(1, "holding/20260101220000/gone", "b") + order(2, "away/20260101220000/image", "b"));
+  orders->load();
+  EXPECT_THAT(orders->storages_of(root / "away/20260101220000/image"), Optional(ElementsAre("b")));
+  settle();
+  ASSERT_EQ(all().size(), 1U);
+  EXPECT_NE(all().front().find(" image b 0"), std::string::npos);
 }
 
 }  // namespace

@@ -68,6 +68,7 @@ class NightBench : public ::testing::Test {
   std::string dumptype;                        // lines of the dumptype
   std::string holding_use = "64 mbytes";       // empty: no holding disk
   std::vector<std::string> disk_names = {"/d1", "/d2", "/d3"};
+  std::vector<std::string> listed_names;  // in the disklist; empty: the same
 
   config::ServerConfig configuration() const {
     std::string text =
@@ -90,8 +91,12 @@ class NightBench : public ::testing::Test {
     return loaded.ok() ? *loaded : config::ServerConfig{};
   }
   std::vector<config::DiskListEntry> entries(const config::ServerConfig& config) const {
+    return entries(config, disk_names);
+  }
+  std::vector<config::DiskListEntry> entries(const config::ServerConfig& config,
+                                             const std::vector<std::string>& disks) const {
     std::string text;
-    for (const auto& disk : disk_names) text += std::string(kHost) + " " + disk + " t\n";
+    for (const auto& disk : disks) text += std::string(kHost) + " " + disk + " t\n";
     auto loaded = config::load_disklist_text(config, text, "disklist");
     EXPECT_TRUE(loaded.ok()) << config::errors_text(loaded.diagnostics);
     return loaded.ok() ? *loaded : std::vector<config::DiskListEntry>{};
@@ -139,7 +144,9 @@ class NightBench : public ::testing::Test {
       if (set_up) set_up(client);
       const auto config = configuration();
       auth::NetConnector connector(*loop);
-      Runner runner(*loop, connector, config, {entries(config), selected});
+      Runner runner(
+          *loop, connector, config,
+          {.disks = entries(config), .selected = selected, .listed = entries(config, listed_names)});
       const auto begun = runner.begin();
       EXPECT_TRUE(begun) << begun.error().what();
       if (!begun) return ran;

@@ -73,14 +73,18 @@ Result<> Runner::Impl::begin() {
                      why_not_started(disk.dumptype)));
   }
   for (auto& image : leftovers.to_flush) {
-    const auto listed = std::ranges::find_if(night_->disks, [&](const auto& disk) {
-      return disk.host == image.header.host && disk.disk == image.header.disk;
-    });
-    const bool is_listed = listed != night_->disks.end();
+    const auto find = [&image](const std::vector<config::DiskListEntry>& disks) {
+      const auto found = std::ranges::find_if(disks, [&image](const auto& disk) {
+        return disk.host == image.header.host && disk.disk == image.header.disk;
+      });
+      return found == disks.end() ? nullptr : &*found;
+    };
+    const auto* dumped = find(night_->disks);
     const bool all = std::ranges::any_of(
         storages_, [](const StorageInfo& it) { return it.storage->autoflush == config::Autoflush::all; });
-    if (options_.selected && !is_listed && !all) continue;
-    plan_flush(image, is_listed ? &*listed : nullptr, leftovers.dead_runs.contains(image.header.timestamp));
+    if (options_.selected && dumped == nullptr && !all) continue;
+    plan_flush(image, dumped != nullptr ? dumped : find(options_.listed),
+               leftovers.dead_runs.contains(image.header.timestamp));
   }
   return {};
 }

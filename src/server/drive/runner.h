@@ -25,6 +25,8 @@ struct RunOptions {
   bool selected = false;                     // the operator named disks: nothing else is flushed
   bool no_volume = false;                    // all stays on holding disk
   std::vector<TakenDisk> taken = {};         // wanted too, but another run has them
+  // The whole disklist, for what is held of disks that are not dumped here; empty: `disks` are all.
+  std::vector<config::DiskListEntry> listed = {};
 };
 
 // One disk of the run, for those who change something while it goes on. What else is known of it is in the

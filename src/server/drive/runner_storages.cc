@@ -146,6 +146,8 @@ void Runner::Impl::want(JobInfo& job, const std::vector<std::string>& storages, 
 
 void Runner::Impl::left_on_holding(const LeaveOnHolding& left) {
   JobInfo& job = jobs_.at(left.id);
+  // It stays for a storage that is not in this run, as was said: some storage does select it.
+  if (left.why == Left::not_selected && job.stays) return;
   job.stays = true;
   const bool of_one = left.why != Left::not_selected;
   const std::string prefix =

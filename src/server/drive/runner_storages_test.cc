@@ -144,6 +144,29 @@ TEST_F(RunnerStorages, AnActiveStorageOutsideTheRunKeepsItsImages) {
   EXPECT_EQ(labels(), std::vector<std::string>{"V-001"});
 }
 
+TEST_F(RunnerStorages, WhatOnlyAnActiveStorageSelectsIsNotSaidToBeForNone) {
+  globals = "storage \"b\"\nactive-storage \"a\"";
+  add_storages(" dump-selection \"far\" ALL");
+  dumptype = "tag \"near\"";
+  const auto ran = run(all_good);
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.dump("/d1").phase, Phase::left);
+  EXPECT_EQ(ran.dump("/d1").code, "not-in-run") << ran.dump("/d1").left_reason;
+  EXPECT_THAT(orders(), testing::ElementsAre("/d1 a", "/d2 a", "/d3 a"));
+}
+
+TEST_F(RunnerStorages, ARunOfSomeDisksKnowsTheTagsOfTheOthers) {
+  globals = "storage \"b\"\nautoflush all";
+  add_storages(" dump-selection \"far\" ALL");
+  dumptype = "tag \"near\"";
+  listed_names = disk_names;
+  ASSERT_EQ(run(all_good).dump("/d1").code, "not-selected");
+  disk_names = {"/d2"};
+  const auto ran = run(all_good, nullptr, true);
+  EXPECT_EQ(ran.dump("/d1").code, "not-selected") << "a disk without any tag would be for all storages";
+  EXPECT_EQ(on("bvtapes", "/d1"), "");
+}
+
 TEST_F(RunnerStorages, OneChangerMayServeBoth) {
   globals =
       "storage \"a\" \"b\"\ndefine storage a {\n tpchanger \"vt\"\n}\n"
