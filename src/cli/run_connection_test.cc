@@ -43,14 +43,16 @@ class FakeRun final : public observe::ControlHandler {
     writer_ = std::move(*writer);
     EXPECT_TRUE(writer_->append(
         journal::RunStarted{"daily", "Example", timestamp_, "vm", 4711, "0.1.0", journal::RunKind::dump}));
-    loop_ = loop::make_loop(1);
+    // A loop belongs to the thread that made it, and takes posts of others while it runs.
     std::promise<bool> open;
-    thread_ = std::thread([this, &logdir, &open] {
+    auto opened = open.get_future();
+    thread_ = std::thread([this, &logdir, open = std::move(open)]() mutable {
+      loop_ = loop::make_loop(1);
       auto server = observe::ControlServer::open(*loop_, logdir, timestamp_, *this);
-      open.set_value(server.has_value());
+      loop_->post([open = std::move(open), good = server.has_value()]() mutable { open.set_value(good); });
       loop_->run();
     });
-    EXPECT_TRUE(open.get_future().get());
+    EXPECT_TRUE(opened.get());
   }
   ~FakeRun() override {
     loop_->post([this] { loop_->stop(); });
