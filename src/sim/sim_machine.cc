@@ -1,6 +1,7 @@
 #include "sim/sim_machine.h"
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include <array>
 #include <charconv>
@@ -104,6 +105,47 @@ bool SimDisk::restore(std::string_view archive, SimFiles& files) {
   return archive.empty();
 }
 
+namespace {
+
+constexpr int kGzipFormat = 15 + 16;  // largest window, gzip wrapper: see zlib's deflateInit2
+constexpr int kUsualMemory = 8;
+
+}  // namespace
+
+std::string SimDisk::gzip(std::string_view archive) {
+  z_stream stream{};
+  HEADRACE_CHECK(
+      deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, kGzipFormat, kUsualMemory, Z_DEFAULT_STRATEGY) == Z_OK);
+  std::string out(deflateBound(&stream, archive.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(archive.data()));
+  stream.avail_in = static_cast<uInt>(archive.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  HEADRACE_CHECK(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+std::optional<std::string> SimDisk::gunzip(std::string_view stored) {
+  z_stream stream{};
+  HEADRACE_CHECK(inflateInit2(&stream, kGzipFormat) == Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(stored.data()));
+  stream.avail_in = static_cast<uInt>(stored.size());
+  std::string out;
+  std::array<char, 65536> piece;
+  int state = Z_OK;
+  while (state == Z_OK) {
+    stream.next_out = reinterpret_cast<Bytef*>(piece.data());
+    stream.avail_out = piece.size();
+    state = inflate(&stream, Z_NO_FLUSH);
+    out.append(piece.data(), piece.size() - stream.avail_out);
+  }
+  const bool whole = state == Z_STREAM_END && stream.avail_in == 0;
+  inflateEnd(&stream);
+  return whole ? std::optional(std::move(out)) : std::nullopt;
+}
+
 // ---- a machine ----
 
 class SimMachine::Everybody : public auth::Authorizer {
@@ -128,8 +170,8 @@ class SimMachine::TextService : public exchange::Service {
 // what the end says comes when the data is out, as from a real client.
 class SimMachine::DumpService : public exchange::Service {
  public:
-  DumpService(SimMachine& machine, exchange::ServiceCall& call, std::string name, int level)
-      : machine_(machine), call_(call), name_(std::move(name)), level_(level) {}
+  DumpService(SimMachine& machine, exchange::ServiceCall& call, std::string name, int level, bool compresses)
+      : machine_(machine), call_(call), name_(std::move(name)), level_(level), compresses_(compresses) {}
 
   void start() override {
     SimDisk& disk = machine_.disks_.at(name_);
@@ -137,9 +179,9 @@ class SimMachine::DumpService : public exchange::Service {
     std::string data = disk.archive(level_);
     if (machine_.dumped_) machine_.dumped_(name_, level_, disk.files());
     bytes_ = data.size();
-    base::Crc32c crc;
-    crc.add(base::as_bytes(data));
-    crc_ = crc.value();
+    native_crc_ = crc_of(data);
+    if (compresses_) data = SimDisk::gzip(data);
+    crc_ = crc_of(data);
     Random& random = machine_.random_;
     if (random.one_in(machine_.faults_.damage_one_in)) {
       // In a place that is content and not a number.
@@ -147,9 +189,7 @@ class SimMachine::DumpService : public exchange::Service {
       if (machine_.faults_.damage_keeps_checksum) {
         data.resize(data.size() / 2);
         bytes_ = data.size();
-        base::Crc32c wrong;
-        wrong.add(base::as_bytes(data));
-        crc_ = wrong.value();
+        native_crc_ = crc_ = crc_of(data);
       }
     }
     fails_ = random.one_in(machine_.faults_.error_one_in);
@@ -158,7 +198,10 @@ class SimMachine::DumpService : public exchange::Service {
     outs_[kData].text = std::move(data);
     outs_[kIndex].text = "/\n/files\n";
     outs_[kMesg].text = wire::mesg_start("client", name_, level_) + wire::mesg_info("BACKUP", "/bin/tar") +
-                        wire::mesg_info("RECOVER_CMD", "/bin/tar -xpGf - ...") + "sendbackup: info end\n";
+                        wire::mesg_info("RECOVER_CMD", compresses_ ? "/bin/gzip -dc |/bin/tar -xpGf - ..."
+                                                                   : "/bin/tar -xpGf - ...") +
+                        (compresses_ ? wire::mesg_info("COMPRESS_SUFFIX", ".gz") : "") +
+                        "sendbackup: info end\n";
     call_.reply_with_streams({{"DATA", true}, {"MESG", true}, {"INDEX", true}}, "OPTIONS ;\n",
                              [this](base::Result<exchange::Streams> streams) {
                                if (!streams) return call_.finished();
@@ -179,6 +222,12 @@ class SimMachine::DumpService : public exchange::Service {
     bool finishing = false;
     bool ended = false;
   };
+
+  static base::CrcAndSize crc_of(const std::string& data) {
+    base::Crc32c crc;
+    crc.add(base::as_bytes(data));
+    return crc.value();
+  }
 
   void go_on(Out which) {
     OutStream& out = outs_[which];
@@ -215,9 +264,9 @@ class SimMachine::DumpService : public exchange::Service {
     if (fails_) return wire::mesg_error("/bin/tar returned 2");
     std::string text = strange_ ? "? tar: a file changed as we read it\n" : "";
     return text + fmt::format(
-                      "sendbackup: native-CRC {0}\nsendbackup: client-CRC {0}\nsendbackup: size {1}\n"
+                      "sendbackup: native-CRC {}\nsendbackup: client-CRC {}\nsendbackup: size {}\n"
                       "sendbackup: end\n",
-                      crc_.text(), (bytes_ + 1023) / 1024);
+                      native_crc_.text(), crc_.text(), (bytes_ + 1023) / 1024);
   }
 
   void over() {
@@ -228,9 +277,11 @@ class SimMachine::DumpService : public exchange::Service {
   exchange::ServiceCall& call_;
   const std::string name_;
   const int level_;
+  const bool compresses_;
   uint64_t version_ = 0;
   uint64_t bytes_ = 0;
-  base::CrcAndSize crc_;
+  base::CrcAndSize native_crc_;
+  base::CrcAndSize crc_;  // of what is sent
   bool fails_ = false;
   bool strange_ = false;
   bool closing_ = false;
@@ -259,7 +310,8 @@ base::Result<std::unique_ptr<exchange::Service>> SimMachine::make(exchange::Serv
   const wire::Dle& wanted = dle->dles.front();
   if (!disks_.contains(wanted.disk))
     return base::fail(base::ErrorKind::refused, wanted.disk + ": no such disk");
-  return std::make_unique<DumpService>(*this, call, wanted.disk, wanted.levels.front().level);
+  const bool compresses = wanted.compress == wire::Compress::fast || wanted.compress == wire::Compress::best;
+  return std::make_unique<DumpService>(*this, call, wanted.disk, wanted.levels.front().level, compresses);
 }
 
 std::string SimMachine::sizes(const std::string& arguments) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,11 @@ class SimDisk {
   uint64_t version() const { return version_; }
   // As after a change of its name: its machine knows of no dump of it.
   void forget_dumps() { recorded_.clear(); }
+
+  // As a client stores an archive that it compresses; the same bytes for the same archive.
+  static std::string gzip(std::string_view archive);
+  // Nothing: it is none, or damaged.
+  static std::optional<std::string> gunzip(std::string_view stored);
 
   // What restoring the archive over `files` makes of them. False when it is not an archive of ours.
   static bool restore(std::string_view archive, SimFiles& files);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
@@ -216,7 +217,9 @@ bool Checks::read_chain(recover::Volumes& volumes, const std::vector<catalog::Im
       fault(fmt::format("{} cannot be read: {}", chain[i].text(), data.error().what()));
       return false;
     }
-    if (!sim::SimDisk::restore(*data, files)) {
+    const auto archive =
+        data->gzipped ? sim::SimDisk::gunzip(data->bytes) : std::optional(std::move(data->bytes));
+    if (!archive || !sim::SimDisk::restore(*archive, files)) {
       fault(chain[i].text() + " is called good and is damaged");
       return false;
     }

@@ -12,9 +12,10 @@
 
 namespace headrace::simulation {
 
-base::Result<std::string> read_image(recover::Volumes& volumes, const catalog::Image& image) {
+base::Result<Stored> read_image(recover::Volumes& volumes, const catalog::Image& image) {
   auto source = recover::open_image(volumes, image, [](const std::string&) {});
-  if (auto header = source->header(); !header) return std::unexpected(std::move(header).error());
+  const auto header = source->header();
+  if (!header) return std::unexpected(header.error());
   constexpr size_t kPieceBytes = 65536;
   static const auto piece = std::make_unique_for_overwrite<char[]>(kPieceBytes);
   std::string data;
@@ -28,7 +29,7 @@ base::Result<std::string> read_image(recover::Volumes& volumes, const catalog::I
   crc.add(base::as_bytes(data));
   if (image.server_crc.crc != 0 && crc.value() != image.server_crc)
     return base::fail(base::ErrorKind::corrupt, image.text() + " does not have the checksum of its dump");
-  return data;
+  return Stored{std::move(data), header->compress_suffix == ".gz"};
 }
 
 namespace {
@@ -114,7 +115,7 @@ void Copies::look_at(const Key& key, Copy& copy, const Found& found, recover::Vo
       continue;
     }
     base::Crc32c crc;
-    crc.add(base::as_bytes(*data));
+    crc.add(base::as_bytes(data->bytes));
     if (copy.bytes.known()) ++compared_;
     if (copy.bytes.known() && copy.bytes != crc.value())
       fault(text_of(*image) + " is not what it is elsewhere");

@@ -21,8 +21,12 @@
 
 namespace headrace::simulation {
 
-// All stored bytes of an image, as a restore reads them.
-base::Result<std::string> read_image(recover::Volumes& volumes, const catalog::Image& image);
+// All bytes of an image, as a restore reads them.
+struct Stored {
+  std::string bytes;
+  bool gzipped = false;  // by its header
+};
+base::Result<Stored> read_image(recover::Volumes& volumes, const catalog::Image& image);
 
 class Copies {
  public:

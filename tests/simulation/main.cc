@@ -66,13 +66,14 @@ base::Result<Scenario> scenario_of(const std::string& file, uint64_t seed, int64
   auto scenario = file.empty() || file == "drawn" ? base::Result<Scenario>(draw_scenario(seed))
                   : file == "unrest"              ? base::Result<Scenario>(draw_unrest(seed))
                   : file == "wide"                ? base::Result<Scenario>(draw_wide(seed))
+                  : file == "mixed"               ? base::Result<Scenario>(draw_mixed(seed))
                                                   : load_scenario(file);
   if (scenario && nights > 0) scenario->nights = nights;
   return scenario;
 }
 
-// Seeds that found something once: "SCENARIO SEED # what", the scenario "drawn", "unrest", "wide" or a file
-// beside.
+// Seeds that found something once: "SCENARIO SEED # what", the scenario "drawn", "unrest", "wide", "mixed" or
+// a file beside.
 base::Result<> play_kept(const Options& options, Totals& totals) {
   std::ifstream lines(options.kept);
   if (!lines) return base::fail(base::ErrorKind::refused, fmt::format("{} cannot be read", options.kept));
@@ -85,7 +86,7 @@ base::Result<> play_kept(const Options& options, Totals& totals) {
     if (!(words >> seed))
       return base::fail(base::ErrorKind::corrupt,
                         fmt::format("{}:{}: SCENARIO SEED is wanted", options.kept, number));
-    if (name != "drawn" && name != "unrest" && name != "wide")
+    if (name != "drawn" && name != "unrest" && name != "wide" && name != "mixed")
       name = (std::filesystem::path(options.kept).parent_path() / "scenarios" / (name + ".json")).native();
     auto scenario = scenario_of(name, seed, options.nights);
     if (!scenario) return std::unexpected(std::move(scenario).error());
@@ -111,8 +112,8 @@ int run(int argc, char** argv) {
   CLI::App app{"Plays simulated sites, night after night, and checks each night.", "simulation"};
   app.add_option(
       "--scenario", options.scenario,
-      "A file of scenarios/, or \"unrest\": drawn, with a site that changes, or \"wide\": also with "
-      "what larger sites have (default: drawn)");
+      "A file of scenarios/, or drawn: \"unrest\", a site that changes; \"wide\", also with several "
+      "storages; \"mixed\", also with compression and full disks (default: drawn)");
   app.add_option("--seed", options.first, "The first seed")->capture_default_str();
   app.add_option("--seeds", options.count, "So many seeds")->capture_default_str();
   app.add_option("--nights", options.nights, "So many nights (default: as the scenario says)");

@@ -18,7 +18,8 @@ bool Scenario::is_calm() const {
          machines.damage_one_in == 0 && machines.no_estimate_one_in == 0 && machines.absurd_one_in == 0 &&
          machine_down_one_in == 0 && crash_one_in == 0 && volumes_late_one_in == 0 && no_run_one_in == 0 &&
          clock_step_one_in == 0 && unrest.nobody_one_in == 0 && unrest.volumes_away_one_in == 0 &&
-         unrest.clock_wrong_one_in == 0 && unrest.holding_gone_one_in == 0 && storage_away_one_in == 0;
+         unrest.clock_wrong_one_in == 0 && unrest.holding_gone_one_in == 0 && storage_away_one_in == 0 &&
+         others_fill_one_in == 0;
 }
 
 namespace {
@@ -80,6 +81,8 @@ Result<Scenario> load_scenario(const std::filesystem::path& file) {
     members.take("holding_kib", out.holding_kib);
     members.take("holding_disks", out.holding_disks);
     members.take("configuration", out.configuration);
+    members.take("client_compresses", out.client_compresses);
+    members.take("others_fill_one_in", out.others_fill_one_in);
     members.take("storages", out.storages);
     members.take("storage_idle_one_in", out.storage_idle_one_in);
     members.take("storage_away_one_in", out.storage_away_one_in);
@@ -192,6 +195,15 @@ Scenario draw_wide(uint64_t seed) {
   return out;
 }
 
+Scenario draw_mixed(uint64_t seed) {
+  Scenario out = draw_wide(seed);
+  sim::Random random(seed * 32'452'843 + 57);
+  out.name = "mixed";
+  out.client_compresses = random.one_in(2);
+  if (out.holding_kib > 0) out.others_fill_one_in = static_cast<unsigned>(random.between(1, 4));
+  return out;
+}
+
 Result<Sabotage> sabotage_named(const std::string& name) {
   constexpr std::pair<const char*, Sabotage> kNames[] = {
       {"none", Sabotage::none},
@@ -209,6 +221,7 @@ Result<Sabotage> sabotage_named(const std::string& name) {
       {"lost-history", Sabotage::lost_history},
       {"one-storage", Sabotage::one_storage},
       {"lost-copy", Sabotage::lost_copy},
+      {"deaf-disk", Sabotage::deaf_disk},
   };
   std::string known;
   for (const auto& [it, value] : kNames) {

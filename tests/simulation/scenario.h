@@ -61,6 +61,8 @@ struct Scenario {
   unsigned storage_idle_one_in = 0;  // nights in which a storage is not written to, but kept for
   unsigned storage_away_one_in = 0;  // … in which the volumes of one that is not the first are not there
 
+  bool client_compresses = false;
+
   // What goes wrong; of so many (machines a night, nights, …) one on average, 0: never.
   sim::SimWay way = {};
   sim::SimFaults machines = {};
@@ -70,6 +72,7 @@ struct Scenario {
   unsigned clock_step_one_in = 0;    // nights in which the clock is set by up to an hour, either way
   unsigned holiday_one_in = 0;       // days on which nothing changes
   unsigned no_run_one_in = 0;        // nights without a run
+  unsigned others_fill_one_in = 0;   // nights in which others fill up a holding disk's file system
 
   Unrest unrest = {};
 
@@ -85,6 +88,8 @@ Scenario draw_scenario(uint64_t seed);
 Scenario draw_unrest(uint64_t seed);
 // A site of draw_unrest() with what only larger sites have.
 Scenario draw_wide(uint64_t seed);
+// The same with compressing clients, and holding disks that others fill.
+Scenario draw_mixed(uint64_t seed);
 
 // A deliberate bug, or the damage that one would do, to prove that the checks see it.
 enum class Sabotage {
@@ -103,6 +108,7 @@ enum class Sabotage {
   lost_history,    // the volumes of a disk that left the disklist lose its dumps
   one_storage,     // the runs know nothing of any storage but the first
   lost_copy,       // a file of another storage than the first is removed
+  deaf_disk,       // a holding disk that is full takes what is written, and loses it
 };
 base::Result<Sabotage> sabotage_named(const std::string& name);
 

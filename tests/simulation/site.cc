@@ -22,6 +22,9 @@ std::filesystem::path make_root() {
   return name;
 }
 
+// Of random numbers that have nothing to do with the nights'.
+constexpr uint64_t kOthersStream = 0x8EBC6AF09C88C6E3U;
+
 std::vector<std::filesystem::path> holding_directories(const std::filesystem::path& root,
                                                        const Scenario& scenario) {
   std::vector<std::filesystem::path> out{root / "holding"};
@@ -48,6 +51,7 @@ Site::Site(Scenario scenario, uint64_t seed, Sabotage sabotage)
       unrest_(scenario_, seed),
       storage_source_(scenario_, seed),
       storage_night_(storage_source_.next()),
+      others_(seed ^ kOthersStream),
       checks_(scenario_, holding_) {
   std::filesystem::create_directories(root_ / "config");
   for (const auto& directory : holding_) std::filesystem::create_directories(directory);
@@ -105,7 +109,8 @@ std::string Site::configuration_text(const Rules& rules) const {
     for (const auto& directory : holding_)
       text += fmt::format("holdingdisk {} {{\n directory \"{}\"\n use {} kbytes\n chunksize 256 kbytes\n}}\n",
                           directory.filename().native(), directory.native(), scenario_.holding_kib);
-  text += "define dumptype t {\n program \"GNUTAR\"\n auth \"bsdtcp\"\n compress none\n index yes\n";
+  text += "define dumptype t {\n program \"GNUTAR\"\n auth \"bsdtcp\"\n index yes\n";
+  text += scenario_.client_compresses ? " compress client fast\n" : " compress none\n";
   if (rules.strategy != "standard") text += fmt::format(" strategy {}\n", rules.strategy);
   if (rules.holdingdisk != "auto") text += fmt::format(" holdingdisk {}\n", rules.holdingdisk);
   text += "}\n";
@@ -195,7 +200,7 @@ void Site::look_at(int64_t night, const std::vector<Played>& played) {
       if (!belongs_to_trace(event.body)) continue;
       std::string line = journal::encode(event);
       // The site's directory and this process have other names each time.
-      for (const std::string& own : {root_.native(), fmt::format("(process {})", ::getpid())})
+      for (const std::string& own : {root_.native(), fmt::format("process {}", ::getpid())})
         for (size_t at = line.find(own); at != std::string::npos; at = line.find(own))
           line.erase(at, own.size());
       for (const char c : line) trace_ = (trace_ ^ static_cast<unsigned char>(c)) * 1099511628211U;

@@ -72,6 +72,7 @@ class Site {
   bool begin_run(Stage& stage, std::unique_ptr<Run> run, drive::RunOptions options);
   void begin_second_run(Stage& stage, uint64_t choice);
   void die(Stage& stage);
+  void plan_others(Stage& stage);
   void holding_goes(const std::filesystem::path& directory);
   void holding_comes(const std::filesystem::path& directory);
   void look_at(int64_t night, const std::vector<Played>& played);
@@ -88,6 +89,7 @@ class Site {
   UnrestSource unrest_;
   StorageSource storage_source_;
   StorageNight storage_night_;
+  sim::Random others_;                                       // who share the machine
   config::ServerConfig config_;                              // what the runner gets
   std::vector<std::pair<std::string, std::string>> listed_;  // host and disk
   size_t next_disk_ = 0;                                     // number of the next new one

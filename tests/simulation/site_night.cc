@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "full_disk.h"
 #include "server/drive/other_runs.h"
 #include "sim/sim_loop.h"
 #include "sim/sim_network.h"
@@ -171,6 +172,24 @@ void Site::plan_unrest(Stage& stage, const NightUnrest& unrest) {
         [this, directory] { holding_comes(directory); });
 }
 
+// Others write to the file system of a holding disk until little or nothing is left of it.
+void Site::plan_others(Stage& stage) {
+  if (!others_.one_in(scenario_.others_fill_one_in)) return;
+  const auto directory = holding_[others_.below(holding_.size())];
+  const uint64_t bytes_left = others_.one_in(3) ? 0 : others_.below(400 * 1024);
+  const bool before = others_.one_in(3);
+  // Most nights are over in seconds.
+  const auto when = std::chrono::milliseconds(others_.below(others_.one_in(2) ? 900'000 : 100));
+  const auto until = when + std::chrono::seconds(others_.between(1, 4 * 3600));
+  if (before)
+    FullDisk::fill(directory, bytes_left);
+  else
+    stage.timers.push_back(
+        stage.loop->after(when, [directory, bytes_left] { FullDisk::fill(directory, bytes_left); }));
+  stage.timers.push_back(stage.loop->after(until, [] { FullDisk::empty(); }));
+  FullDisk::lie(sabotage_ == Sabotage::deaf_disk);
+}
+
 // The server's programs are killed, all at one moment.
 void Site::die(Stage& stage) {
   ++crashes_;
@@ -222,6 +241,7 @@ std::vector<Site::Played> Site::run(int64_t night, const NightUnrest& unrest) {
     stage.timers.push_back(
         stage.loop->after(step_after, [&stage, step_seconds] { stage.loop->step_wall_clock(step_seconds); }));
   plan_unrest(stage, unrest);
+  plan_others(stage);
 
   auto first = std::make_unique<Run>();
   Run& run = *first;
@@ -249,6 +269,7 @@ std::vector<Site::Played> Site::run(int64_t night, const NightUnrest& unrest) {
   }
   std::vector<Played> played;
   for (const auto& it : stage.runs) played.push_back({it->runner->timestamp(), it->wanted, it->done});
+  FullDisk::empty();
   if (died) {
     die(stage);
   } else {
