@@ -23,7 +23,9 @@ class SimLoop::SimTimer : public loop::Timer {
   const Key key_;
 };
 
-SimLoop::~SimLoop() {
+SimLoop::~SimLoop() { drop_events(); }
+
+void SimLoop::drop_events() {
   // One by one, out of the map first: a callback may own timers, which look for themselves in it.
   while (!events_.empty()) events_.extract(events_.begin());
 }

@@ -50,6 +50,8 @@ class SimLoop : public loop::Loop {
   // The wall clock is set forward or back; the monotonic one goes on.
   void step_wall_clock(int64_t seconds) { clock_.stepped += seconds; }
   void set_work_duration(base::Duration duration) { work_duration_ = duration; }
+  // Callbacks not yet called are dropped, with what they own: before something goes that they borrow.
+  void drop_events();
   // How many events have run: two runs of one seed agree in it.
   uint64_t events_run() const { return events_run_; }
   size_t events_waiting() const { return events_.size(); }

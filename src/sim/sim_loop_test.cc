@@ -135,6 +135,16 @@ TEST(SimLoop, CallbacksThatOwnTimersMayBeDropped) {
   loop.reset();
 }
 
+TEST(SimLoop, DroppedEventsLetGoOfWhatTheyOwn) {
+  SimLoop loop;
+  auto owned = std::make_shared<int>(1);
+  const std::weak_ptr<int> seen = owned;
+  loop.post([owned = std::move(owned)] { FAIL(); });
+  loop.drop_events();
+  EXPECT_TRUE(seen.expired());
+  EXPECT_TRUE(loop.run_until_idle());
+}
+
 TEST(SimLoop, HasNoDescriptors) {
   SimLoop loop;
   const auto watch = loop.watch(0);

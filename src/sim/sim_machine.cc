@@ -299,6 +299,10 @@ void SimMachine::serve(std::shared_ptr<auth::MuxConnection> connection) {
   responder_->serve(std::move(connection), {"bsdtcp", loop::Address::ipv4(0x7f000001, 1000)});
 }
 
+void SimMachine::serve_datagrams(std::shared_ptr<auth::Arrivals> arrivals, const loop::Address& address) {
+  responder_->serve(std::move(arrivals), {"bsd", address});
+}
+
 base::Result<std::unique_ptr<exchange::Service>> SimMachine::make(exchange::ServiceCall& call) {
   const auto& request = call.request();
   if (request.service == "noop")

@@ -81,6 +81,8 @@ class SimMachine {
   SimMachine(SimLoop& loop, std::map<std::string, SimDisk>& disks, SimFaults faults, uint64_t seed);
 
   void serve(std::shared_ptr<auth::MuxConnection> connection);
+  // All conversations by datagrams that come to that address.
+  void serve_datagrams(std::shared_ptr<auth::Arrivals> arrivals, const loop::Address& address);
   void on_dump(Dumped dumped) { dumped_ = std::move(dumped); }
 
  private:

@@ -10,8 +10,11 @@
 #include <vector>
 
 #include "auth/connect.h"
+#include "auth/datagram/hub.h"
 #include "auth/mux/mux_connection.h"
 #include "sim/random.h"
+#include "sim/sim_carrier.h"
+#include "sim/sim_datagram.h"
 #include "sim/sim_loop.h"
 #include "sim/sim_stream.h"
 
@@ -32,25 +35,39 @@ class SimNetwork : public auth::Connector {
   // Gets the machine's end of each connection.
   using Accept = std::function<void(std::shared_ptr<auth::MuxConnection>)>;
 
-  SimNetwork(SimLoop& loop, uint64_t seed) : loop_(loop), random_(seed) {}
+  SimNetwork(SimLoop& loop, uint64_t seed, SimNetOptions datagrams = {})
+      : loop_(loop), random_(seed), datagrams_(loop, datagrams) {}
 
-  void add(const std::string& host, SimWay way, Accept accept) { hosts_[host] = {way, std::move(accept)}; }
+  void add(const std::string& host, SimWay way, Accept accept) {
+    hosts_[host] = {.way = way, .accept = std::move(accept)};
+  }
+  // A machine that is reached by datagrams, with "bsd"; gets the machine's end of all its conversations,
+  // once.
+  using Serve = std::function<void(std::shared_ptr<auth::Arrivals>, const loop::Address&)>;
+  void add_by_datagrams(const std::string& host, SimWay way, const Serve& serve);
   // Connections reset or silenced so far.
   uint64_t faults() const { return faults_; }
 
-  // Any auth; all are framed connections here. An unknown host is `gone`, as one that is down.
+  // "bsd" by datagrams and a connection a stream; all others are framed connections here. An unknown host is
+  // `gone`, as one that is down; by datagrams it does not answer.
   [[nodiscard]] std::unique_ptr<loop::Operation> connect(auth::Peer peer, auth::PathReady ready) override;
 
  private:
   struct Host {
     SimWay way;
-    Accept accept;
+    Accept accept = {};
+    loop::Address address = {};                // by datagrams
+    std::unique_ptr<SimMeeting> meeting = {};  // its streams'
   };
   void connected(const std::string& name, auth::PathReady ready);
+  SimConnection make_connection(const std::string& name);
+  void connect_by_datagrams(const std::string& name, auth::PathReady ready);
 
   SimLoop& loop_;
   Random random_;
   std::map<std::string, Host> hosts_;
+  SimDatagramNet datagrams_;
+  std::shared_ptr<auth::DatagramHub> hub_;  // the server's, shared with its conversations
   uint64_t faults_ = 0;
 };
 

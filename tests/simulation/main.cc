@@ -113,7 +113,7 @@ int run(int argc, char** argv) {
   app.add_option(
       "--scenario", options.scenario,
       "A file of scenarios/, or drawn: \"unrest\", a site that changes; \"wide\", also with several "
-      "storages; \"mixed\", also with compression and full disks (default: drawn)");
+      "storages; \"mixed\", also with compression, full disks and datagrams (default: drawn)");
   app.add_option("--seed", options.first, "The first seed")->capture_default_str();
   app.add_option("--seeds", options.count, "So many seeds")->capture_default_str();
   app.add_option("--nights", options.nights, "So many nights (default: as the scenario says)");

@@ -14,12 +14,12 @@ using base::ErrorKind;
 using base::Result;
 
 bool Scenario::is_calm() const {
-  return way.cut_one_in == 0 && way.silence_one_in == 0 && machines.error_one_in == 0 &&
-         machines.damage_one_in == 0 && machines.no_estimate_one_in == 0 && machines.absurd_one_in == 0 &&
-         machine_down_one_in == 0 && crash_one_in == 0 && volumes_late_one_in == 0 && no_run_one_in == 0 &&
-         clock_step_one_in == 0 && unrest.nobody_one_in == 0 && unrest.volumes_away_one_in == 0 &&
-         unrest.clock_wrong_one_in == 0 && unrest.holding_gone_one_in == 0 && storage_away_one_in == 0 &&
-         others_fill_one_in == 0;
+  return way.cut_one_in == 0 && datagrams_lost_one_in == 0 && way.silence_one_in == 0 &&
+         machines.error_one_in == 0 && machines.damage_one_in == 0 && machines.no_estimate_one_in == 0 &&
+         machines.absurd_one_in == 0 && machine_down_one_in == 0 && crash_one_in == 0 &&
+         volumes_late_one_in == 0 && no_run_one_in == 0 && clock_step_one_in == 0 &&
+         unrest.nobody_one_in == 0 && unrest.volumes_away_one_in == 0 && unrest.clock_wrong_one_in == 0 &&
+         unrest.holding_gone_one_in == 0 && storage_away_one_in == 0 && others_fill_one_in == 0;
 }
 
 namespace {
@@ -82,6 +82,9 @@ Result<Scenario> load_scenario(const std::filesystem::path& file) {
     members.take("holding_disks", out.holding_disks);
     members.take("configuration", out.configuration);
     members.take("client_compresses", out.client_compresses);
+    members.take("by_datagrams", out.by_datagrams);
+    members.take("datagrams_lost_one_in", out.datagrams_lost_one_in);
+    members.take("datagrams_doubled_one_in", out.datagrams_doubled_one_in);
     members.take("others_fill_one_in", out.others_fill_one_in);
     members.take("storages", out.storages);
     members.take("storage_idle_one_in", out.storage_idle_one_in);
@@ -201,6 +204,9 @@ Scenario draw_mixed(uint64_t seed) {
   out.name = "mixed";
   out.client_compresses = random.one_in(2);
   if (out.holding_kib > 0) out.others_fill_one_in = static_cast<unsigned>(random.between(1, 4));
+  out.by_datagrams = random.one_in(2);
+  if (random.one_in(2)) out.datagrams_lost_one_in = static_cast<unsigned>(random.between(2, 20));
+  if (random.one_in(2)) out.datagrams_doubled_one_in = static_cast<unsigned>(random.between(2, 20));
   return out;
 }
 

@@ -62,6 +62,9 @@ struct Scenario {
   unsigned storage_away_one_in = 0;  // … in which the volumes of one that is not the first are not there
 
   bool client_compresses = false;
+  bool by_datagrams = false;  // auth "bsd" instead of "bsdtcp"
+  unsigned datagrams_lost_one_in = 0;
+  unsigned datagrams_doubled_one_in = 0;
 
   // What goes wrong; of so many (machines a night, nights, …) one on average, 0: never.
   sim::SimWay way = {};

@@ -109,7 +109,8 @@ std::string Site::configuration_text(const Rules& rules) const {
     for (const auto& directory : holding_)
       text += fmt::format("holdingdisk {} {{\n directory \"{}\"\n use {} kbytes\n chunksize 256 kbytes\n}}\n",
                           directory.filename().native(), directory.native(), scenario_.holding_kib);
-  text += "define dumptype t {\n program \"GNUTAR\"\n auth \"bsdtcp\"\n index yes\n";
+  text += fmt::format("define dumptype t {{\n program \"GNUTAR\"\n auth \"{}\"\n index yes\n",
+                      scenario_.by_datagrams ? "bsd" : "bsdtcp");
   text += scenario_.client_compresses ? " compress client fast\n" : " compress none\n";
   if (rules.strategy != "standard") text += fmt::format(" strategy {}\n", rules.strategy);
   if (rules.holdingdisk != "auto") text += fmt::format(" holdingdisk {}\n", rules.holdingdisk);

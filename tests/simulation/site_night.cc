@@ -91,7 +91,12 @@ void Site::add_machines(Stage& stage, uint64_t seed) {
     });
     sim::SimWay way = scenario_.way;
     way.down = random.one_in(scenario_.machine_down_one_in);
-    stage.network->add(host, way, [machine](auto connection) { machine->serve(std::move(connection)); });
+    if (scenario_.by_datagrams)
+      stage.network->add_by_datagrams(host, way, [machine](auto arrivals, const auto& address) {
+        machine->serve_datagrams(std::move(arrivals), address);
+      });
+    else
+      stage.network->add(host, way, [machine](auto connection) { machine->serve(std::move(connection)); });
   }
 }
 
@@ -198,6 +203,7 @@ void Site::die(Stage& stage) {
   std::filesystem::rename(root_, dead);
   stage.runs.clear();
   stage.timers.clear();
+  stage.loop->drop_events();
   stage.machines.clear();
   stage.network.reset();
   stage.loop.reset();
@@ -225,7 +231,12 @@ std::vector<Site::Played> Site::run(int64_t night, const NightUnrest& unrest) {
   }
   Stage stage;
   stage.loop = std::make_unique<sim::SimLoop>(clock);
-  stage.network = std::make_unique<sim::SimNetwork>(*stage.loop, seed);
+  stage.network = std::make_unique<sim::SimNetwork>(
+      *stage.loop, seed,
+      sim::SimNetOptions{.jitter = std::chrono::milliseconds(scenario_.by_datagrams ? 20 : 0),
+                         .lose_one_in = scenario_.datagrams_lost_one_in,
+                         .double_one_in = scenario_.datagrams_doubled_one_in,
+                         .seed = seed});
   const auto vtapes = this->vtapes();
   const auto go = [](const std::filesystem::path& from) { std::filesystem::rename(from, away_of(from)); };
   const auto come_back = [](const std::filesystem::path& to) {
@@ -275,6 +286,7 @@ std::vector<Site::Played> Site::run(int64_t night, const NightUnrest& unrest) {
   } else {
     stage.timers.clear();
     stage.runs.clear();
+    stage.loop->drop_events();
     for (const auto& directory : holding_) holding_comes(directory);
   }
   std::ranges::for_each(vtapes, come_back);
