@@ -18,6 +18,8 @@ namespace {
 
 constexpr int kFormat = 1;
 constexpr int kPatienceMs = 5000;
+// What a run that brought less takes off TogetherRate: after a week without fulls nine tenths are left.
+constexpr uint64_t kForgets = 64;
 
 }  // namespace
 
@@ -39,6 +41,12 @@ void fields(V& v, E& it) {
 template <class V, Is<VolumeRate> E>
 void fields(V& v, E& it) {
   v("storage", it.storage);
+  v("run", it.run);
+  v("kps", it.kps);
+}
+template <class V, Is<TogetherRate> E>
+void fields(V& v, E& it) {
+  v("host", it.host);
   v("run", it.run);
   v("kps", it.kps);
 }
@@ -105,7 +113,18 @@ void Rates::add(const VolumeRate& measured) {
   known->kps = mean(known->kps, measured.kps);
 }
 
+void Rates::add(const TogetherRate& measured) {
+  const auto at = std::ranges::lower_bound(together, measured.host, {}, &TogetherRate::host);
+  if (at == together.end() || at->host != measured.host) {
+    together.insert(at, measured);
+    return;
+  }
+  at->run = measured.run;
+  at->kps = std::max(measured.kps, at->kps - at->kps / kForgets);
+}
+
 void Rates::add(const Rates& measured) {
+  for (const auto& it : measured.together) add(it);
   for (const auto& disk : measured.disks) add(disk);
   for (const auto& volume : measured.volumes) add(volume);
 }
@@ -115,6 +134,7 @@ std::string Rates::text() const {
   object["format"] = kFormat;
   object["disks"] = to_json(disks);
   object["volumes"] = to_json(volumes);
+  object["together"] = to_json(together);
   return object.dump(1) + "\n";
 }
 
@@ -131,6 +151,7 @@ base::Result<Rates> Rates::parse(std::string_view text, std::string_view name) {
   Decoder decoder{object};
   decoder("disks", read.disks);
   decoder("volumes", read.volumes);
+  decoder("together", read.together);
   if (!decoder.wrong.empty()) return bad(fmt::format("\"{}\" is not what it should be", decoder.wrong));
   Rates rates;
   rates.add(read);

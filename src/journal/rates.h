@@ -3,8 +3,8 @@
 // machine does not change with what else a night does, so it says how long the disk takes and what order of
 // dumps ends a run soonest. Losing the file costs nothing but that knowledge.
 //
-// The file, `<logdir>/rates`, is one JSON object: {"format": 1, "disks": […], "volumes": […]} with the
-// members of the structures below.
+// The file, `<logdir>/rates`, is one JSON object: {"format": 1, "disks": […], "volumes": […],
+// "together": […]} with the members of the structures below.
 #pragma once
 
 #include <cstdint>
@@ -46,15 +46,26 @@ struct VolumeRate {
   bool operator==(const VolumeRate&) const = default;
 };
 
+// The most that two dumps or more of one host, or of the run, brought at a time: what they share gives no
+// more. A run with less lowers it a little, since most nights have nothing to fill it with.
+struct TogetherRate {
+  std::string host;  // empty: all dumps of the run
+  std::string run;   // the newest
+  uint64_t kps = 0;
+  bool operator==(const TogetherRate&) const = default;
+};
+
 struct Rates {
   std::vector<DiskRate> disks = {};  // in the order of host, disk, incrementals first
   std::vector<VolumeRate> volumes = {};
+  std::vector<TogetherRate> together = {};  // in the order of host
 
   // nullptr: never measured.
   const DiskRate* of(std::string_view host, std::string_view disk, bool full) const;
   const VolumeRate* of(std::string_view storage) const;
   void add(const DiskRate& measured);
   void add(const VolumeRate& measured);
+  void add(const TogetherRate& measured);
   void add(const Rates& measured);
 
   std::string text() const;

@@ -54,6 +54,22 @@ TEST(Rates, of_a_volume_without_the_time_it_waited) {
   EXPECT_EQ(rate_of_write("tapes", "", 1024, std::vector<Joint>{}).kps, 0U);
 }
 
+TEST(Rates, what_dumps_brought_together_falls_slowly) {
+  Rates rates;
+  rates.add(TogetherRate{"wolke", "1", 6400});
+  rates.add(TogetherRate{"", "1", 9000});
+  rates.add(TogetherRate{"wolke", "2", 100});
+  EXPECT_THAT(rates.together, ElementsAre(TogetherRate{"", "1", 9000}, TogetherRate{"wolke", "2", 6300}));
+  rates.add(TogetherRate{"wolke", "3", 7000});
+  EXPECT_EQ(rates.together[1].kps, 7000U);
+  EXPECT_EQ(Rates::parse(rates.text(), "rates")->together, rates.together);
+}
+
+TEST(Rates, a_file_from_before_these_were_measured_is_read) {
+  EXPECT_THAT(Rates::parse(R"({"format": 1, "disks": [], "volumes": []})", "rates")->together,
+              testing::IsEmpty());
+}
+
 TEST(Rates, the_newest_counts_half) {
   Rates rates;
   rates.add({"b", "/", true, "1", 100, {{"holding write", 100, 0}}});

@@ -16,6 +16,8 @@ using journal::Destination;
 
 // A client that asks again and again to come later is not waited for for ever.
 constexpr int64_t kMostPostponements = 20;
+// The order of starts is looked for again when so many of those waiting then have started.
+constexpr size_t kOrderAgainPart = 2;
 
 // Whether a dumper of that letter would rather have `a` than `b`.
 bool preferred(char letter, const Job& a, const Job& b) {
@@ -122,6 +124,7 @@ void Drive::take(const Schedule& input) {
       give_up(it->second, "The tags matches none of the active storage", Lost::not_selected);
   }
   start_order_ = order_;
+  ordered_.reset();
 }
 
 void Drive::take(const Released& input) {
@@ -242,6 +245,7 @@ void Drive::take(const SpaceFreed&) {}
 void Drive::take(const SpaceWanted&) { space_wanted_ = true; }
 
 void Drive::take(const ChangeLimits& input) {
+  ordered_.reset();
   if (input.in_parallel) limits_.in_parallel = *input.in_parallel;
   for (const auto& [name, kps] : input.interface_kps) limits_.interface_kps[name] = kps;
   for (auto& [id, it] : jobs_)
@@ -416,21 +420,28 @@ bool Drive::dumps_wait_for_look() {
 
 bool Drive::finishes_soonest() const { return limits_.finish_soonest && limits_.dump_order.empty(); }
 
-// What starts, or ends, changes what has most behind it.
+// Anew as the night goes on: what was expected of it grows old.
 void Drive::order_starts() {
-  NightRest rest{.in_parallel = limits_.in_parallel};
+  NightRest rest{.in_parallel = limits_.in_parallel, .together = &limits_.together};
+  rest.has_holding = holding_.total_kib > 0;
   for (const JobId id : order_)
     if (jobs_.at(id).state == State::waiting) rest.waiting.push_back(&jobs_.at(id).job);
+  if (ordered_ && rest.waiting.size() * kOrderAgainPart > *ordered_) return;
   for (const JobId id : dumping_) rest.running.push_back(&jobs_.at(id).job);
   // The slowest of the storages is the one that the others wait for.
   for (const auto& store : stores_) {
     if (rest.volume_kps > 0 && (store.limits.kps == 0 || store.limits.kps >= rest.volume_kps)) continue;
     rest.volume_kps = store.limits.kps;
+    rest.writers = store.writers.size();
     rest.held_kib = 0;
     for (const JobId id : store.images) rest.held_kib += jobs_.at(id).held_kib;
     for (const auto& writer : store.writers.all()) rest.held_kib += writer.job ? writer.job_kib : 0;
   }
-  start_order_ = finish_order(rest);
+  rest.order_so_far = std::move(start_order_);
+  auto found = finish_order(rest);
+  start_order_ = std::move(found.ids);
+  // What was made by a rule alone goes by what runs: it is made again each time.
+  ordered_ = found.forecast ? std::optional(rest.waiting.size()) : std::nullopt;
 }
 
 void Drive::start_dumps(bool retries) {

@@ -75,7 +75,7 @@ struct OneStorage {
   std::map<std::string, int64_t> interface_kps = {};
 
   Limits of_run() const {
-    return {in_parallel, write_tries, reserve_percent, dump_order, finish_soonest, interface_kps};
+    return {in_parallel, write_tries, reserve_percent, dump_order, finish_soonest, {}, interface_kps};
   }
   StorageLimits of_storage(std::string name = "") const {
     return {std::move(name),         volumes,   parallel_writes, dumps_on_volume, held_threshold_kib,

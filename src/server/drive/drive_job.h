@@ -36,6 +36,13 @@ struct StorageLimits {
   uint64_t kps = 0;  // what its writers take together; 0: not known
 };
 
+// As measured in earlier runs: the most that dumps brought at a time, two or more of them, when nothing of
+// the server's disks held them up (KiB/s). Beyond it, one more at a time makes none end sooner.
+struct MeasuredTogether {
+  std::map<std::string, uint64_t> host_kps = {};  // those of one host; not in here: not known
+  uint64_t kps = 0;                               // all; 0: not known
+};
+
 struct Limits {
   int64_t in_parallel = 1;  // dumps at a time (inparallel); below 1 means 1
   int64_t write_tries = 2;  // of one held image, on each storage
@@ -48,6 +55,7 @@ struct Limits {
   // Without a dump_order: dumps that may start do so in the order by which the run ends soonest, as far as
   // priorities allow (finish_order.h); else in that of the schedule.
   bool finish_soonest = false;
+  MeasuredTogether together = {};
   // KiB/s that the dumps of an interface may take together, as estimated; not in here: no limit.
   std::map<std::string, int64_t> interface_kps = {};
 };

@@ -161,6 +161,7 @@ bool Drive::degrade_fulls(Store& store) {
       continue;
     }
     it.job.full = false;
+    ordered_.reset();
     it.job.est_stored_kib = it.job.degraded->est_stored_kib;
     it.job.est_kps = it.job.degraded->est_kps;
     it.job.own_kps = it.job.degraded->own_kps;

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <set>
+
 namespace headrace::drive {
 namespace {
 
@@ -20,9 +24,16 @@ struct Night {
   uint64_t held_kib = 0;
   int64_t in_parallel = 4;
   uint64_t volume_kps = 0;
+  MeasuredTogether together = {};
+  std::vector<JobId> order_so_far = {};
 
-  std::vector<JobId> order() const {
-    NightRest rest{.held_kib = held_kib, .in_parallel = in_parallel, .volume_kps = volume_kps};
+  std::vector<JobId> order() const { return found().ids; }
+  FinishOrder found() const {
+    NightRest rest{.order_so_far = order_so_far,
+                   .held_kib = held_kib,
+                   .in_parallel = in_parallel,
+                   .volume_kps = volume_kps,
+                   .together = &together};
     for (const auto& job : waiting) rest.waiting.push_back(&job);
     for (const auto& job : running) rest.running.push_back(&job);
     return finish_order(rest);
@@ -86,16 +97,52 @@ TEST(FinishOrder, no_priority_goes_before_a_higher_one) {
   EXPECT_THAT((Night{{lasting(2, "b", 100), important}}.order()), ElementsAre(1, 2));
 }
 
-TEST(FinishOrder, volumes_that_take_longest_of_all_are_fed_by_what_comes_in_fastest) {
-  auto fast = lasting(1, "a", 10);
-  fast.own_kps = 1000;
-  Night night{{lasting(2, "b", 100), fast}};
+TEST(FinishOrder, volumes_that_take_longest_of_all_are_fed_first) {
+  // One dump at a time, and a drive that takes as long as the dumps: the short one first, so that it begins.
+  Night night{{lasting(1, "a", 100), lasting(2, "b", 10), lasting(3, "c", 50)}};
+  night.in_parallel = 1;
   night.volume_kps = 10'000;  // writes all of it in no time
-  EXPECT_THAT(night.order(), ElementsAre(2, 1));
+  EXPECT_THAT(night.order(), ElementsAre(1, 3, 2));
   night.volume_kps = 50;
-  EXPECT_THAT(night.order(), ElementsAre(1, 2));
-  night.held_kib = 50 * 101;  // they have enough to write until the long one comes
-  EXPECT_THAT(night.order(), ElementsAre(2, 1));
+  EXPECT_THAT(night.order(), ElementsAre(2, 3, 1));
+  night.held_kib = 50 * 200;  // they have enough to write until the long one comes
+  EXPECT_THAT(night.order(), ElementsAre(1, 3, 2));
+}
+
+TEST(FinishOrder, a_host_whose_dumps_share_little_is_not_left_for_the_end) {
+  Night night{{lasting(1, "a", 40), lasting(2, "b", 40), lasting(3, "narrow", 20), lasting(4, "narrow", 20),
+               lasting(5, "narrow", 20)}};
+  night.in_parallel = 2;
+  // These take as long as one after the other, for which there is time only beside both others.
+  night.together = {.host_kps = {{"narrow", 100}}, .kps = 1000};
+  const auto order = night.order();
+  EXPECT_TRUE(order[0] >= 3 || order[1] >= 3);
+}
+
+TEST(FinishOrder, without_knowing_what_dumps_share_there_is_no_forecast) {
+  Night night{{lasting(1, "a", 100), lasting(2, "b", 10)}};
+  EXPECT_FALSE(night.found().forecast);
+  night.together.kps = 1000;
+  EXPECT_TRUE(night.found().forecast);
+  for (auto& job : night.waiting) job.own_kps = 0;
+  EXPECT_FALSE(night.found().forecast);
+}
+
+TEST(FinishOrder, a_search_keeps_priorities_and_loses_none) {
+  Night night;
+  for (JobId id = 1; id <= 40; ++id) {
+    night.waiting.push_back(lasting(id, id % 3 == 0 ? "a" : "b", 10 + id * 37 % 50));
+    night.waiting.back().priority = static_cast<int64_t>(id % 2);
+    night.waiting.back().max_dumps = 2;
+  }
+  night.together.kps = 350;
+  night.volume_kps = 200;
+  night.order_so_far = {3, 99, 1};
+  const auto found = night.found();
+  ASSERT_TRUE(found.forecast);
+  EXPECT_EQ(std::set<JobId>(found.ids.begin(), found.ids.end()).size(), 40U);
+  EXPECT_TRUE(std::ranges::is_sorted(found.ids, std::greater(), [](JobId id) { return id % 2; }));
+  EXPECT_EQ(found.ids, night.found().ids);
 }
 
 TEST(FinishOrder, equals_stay_as_scheduled) {

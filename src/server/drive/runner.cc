@@ -140,6 +140,7 @@ Limits Runner::Impl::drive_limits() const {
           .reserve_percent = config_.globals.reserve_percent,
           .dump_order = config_.globals.dumporder,
           .finish_soonest = true,
+          .together = known_together(),
           .interface_kps = interface_kps_};
 }
 
@@ -336,7 +337,18 @@ uint64_t Runner::Impl::own_kps(const JobInfo& job, bool full) const {
   return rate == nullptr ? 0 : rate->own_kps;
 }
 
+MeasuredTogether Runner::Impl::known_together() const {
+  MeasuredTogether known;
+  for (const auto& it : known_rates_.together)
+    (it.host.empty() ? known.kps : known.host_kps[it.host]) = it.kps;
+  return known;
+}
+
 void Runner::Impl::keep_rates() {
+  const auto most = together_.most(known_together().kps);
+  for (const auto& [host, kps] : most.host_kps)
+    measured_rates_.add(journal::TogetherRate{host, recorder_->timestamp(), kps});
+  if (most.kps > 0) measured_rates_.add(journal::TogetherRate{{}, recorder_->timestamp(), most.kps});
   if (measured_rates_.disks.empty() && measured_rates_.volumes.empty()) return;
   history_->later([logdir = config_.globals.logdir, measured = std::move(measured_rates_)] {
     return journal::add_to_rates(logdir, measured);

@@ -26,6 +26,7 @@
 #include "server/drive/path_watch.h"
 #include "server/drive/recorder.h"
 #include "server/drive/runner.h"
+#include "server/drive/together_meter.h"
 #include "server/drive/volume_station.h"
 #include "server/drive/volume_target.h"
 #include "server/dump/dump.h"
@@ -186,6 +187,7 @@ class Runner::Impl : public VolumeDesk {
   uint64_t lane_at(size_t writer) const;
   void settle_waiting();
   void sample_progress();
+  void sample_together();
   void sample_dump(JobInfo& job);
   void sample_write(const JobInfo& job, size_t storage, CopyInfo& copy);
   void tell_verdict(const JobInfo& job, const std::string& storage, Watched& watched);
@@ -195,6 +197,7 @@ class Runner::Impl : public VolumeDesk {
   std::optional<Pacer::Writing> pace_of(const JobInfo& job, const CopyInfo& copy, int64_t lowest_kps) const;
   void pace();
   uint64_t own_kps(const JobInfo& job, bool full) const;
+  MeasuredTogether known_together() const;
   void keep_rates();
   void finish();
   void finish_when_settled();
@@ -217,6 +220,7 @@ class Runner::Impl : public VolumeDesk {
   journal::Rates measured_rates_;  // of this one
   std::optional<Drive> drive_;
   Pacer pacer_;
+  TogetherMeter together_;
   bool told_of_no_use_ = false;
   bool feeding_ = false;
   std::vector<Input> inbox_;

@@ -34,11 +34,19 @@ void Runner::Impl::sample_progress() {
       for (size_t storage = 0; storage < job.copies.size(); ++storage)
         if (job.copies[storage].write) sample_write(job, storage, job.copies[storage]);
     }
+    sample_together();
     pace();
     tell_run_verdict();
     settle_waiting();
     sample_progress();
   });
+}
+
+void Runner::Impl::sample_together() {
+  std::vector<TogetherMeter::Moving> moving;
+  for (const auto& [id, job] : jobs_)
+    if (job.dump) moving.push_back({id, job.image.host, job.attempt, job.dump->bytes()});
+  together_.sample(loop_.clock().now(), moving);
 }
 
 void Runner::Impl::sample_dump(JobInfo& job) {

@@ -11,6 +11,7 @@
 #include "fluid.h"
 #include "server/drive/drive.h"
 #include "server/drive/pacer.h"
+#include "server/drive/together_meter.h"
 #include "server/plan/forecast.h"
 #include "sim/random.h"
 
@@ -24,6 +25,7 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kSlackKib = 1e-3;
 // What a drive's buffer holds, and what it takes to stop and start a tape.
 constexpr double kDriveBufferKib = 512.0 * 1024;
+constexpr double kSecondsTogether = 10;
 // Amanda's info files keep so many rates.
 constexpr size_t kRatesKept = 3;
 
@@ -162,6 +164,7 @@ class Nights {
     if (server.netusage_kps > 0) limits.interface_kps["default"] = server.netusage_kps;
     if (choice_.order == Order::amanda) limits.dump_order = "tttTTTTTTTTT";
     limits.finish_soonest = choice_.order == Order::measured;
+    limits.together = together_.most(0);
     drive_.emplace(limits, std::vector{storage});
     jobs_.clear();
     moving_.clear();
@@ -272,7 +275,23 @@ class Nights {
     for (size_t i = 0; i < moving_.size(); ++i) moving_[i].share = shares[i];
   }
 
+  // As the runner's meter does; here rates stay for as long as a step.
+  void measure_together(double seconds) {
+    if (seconds < kSecondsTogether) return;
+    std::map<std::string_view, TogetherSpans::Sum> hosts;
+    TogetherSpans::Sum all;
+    for (const auto& it : moving_) {
+      if (it.image) continue;
+      for (auto* sum : {&hosts[dles_[jobs_.at(it.id).disk].host], &all}) {
+        sum->kps += it.share.kps;
+        ++sum->dumps;
+      }
+    }
+    together_.add(all, hosts);
+  }
+
   void move_on(double seconds) {
+    measure_together(seconds);
     for (auto& it : moving_) {
       const double moved = it.share.kps * seconds;
       it.left_kib -= moved;
@@ -384,8 +403,9 @@ class Nights {
     std::map<size_t, Sum> hosts;
     std::map<std::pair<size_t, int>, double> spindles;
     Sum all;
-    double first = kNever;
     double held = 0;
+    // What no drive can begin before its dump has ended, and what that then takes.
+    std::vector<std::pair<double, double>> writes;
     for (const auto& [_, work] : jobs_) {
       if (!work.dumped) continue;
       const auto& disk = site_.disks[work.disk];
@@ -398,8 +418,8 @@ class Nights {
       if (disk.spindle != -1) spindles[{disk.host, disk.spindle}] += alone;
       all.seconds += alone;
       all.kib += work.actual_kib;
-      first = std::min(first, direct ? server.load_seconds : alone);
       held += direct ? 0 : work.actual_kib;
+      writes.emplace_back(direct ? server.load_seconds : alone, work.actual_kib / server.drive_kps);
     }
     for (const auto& [number, sum] : hosts) {
       const auto& host = site_.hosts[number];
@@ -410,8 +430,12 @@ class Nights {
     at_least("inparallel", all.seconds / static_cast<double>(server.in_parallel));
     at_least("network", all.kib / server.net_kps);
     at_least("holding disk", 2 * held / server.holding_kps);
-    if (first < kNever)
-      at_least("volume", first + all.kib / (server.drive_kps * static_cast<double>(server.drives)));
+    std::ranges::sort(writes, std::greater());
+    double writing = 0;
+    for (const auto& [from, seconds] : writes) {
+      writing += seconds;
+      at_least("volume", from + writing / static_cast<double>(server.drives));
+    }
     for (const auto& [joint, seconds] : bounds) {
       if (seconds <= result_.bound_seconds) continue;
       result_.bound_seconds = seconds;
@@ -426,6 +450,7 @@ class Nights {
   std::vector<double> full_kib_;
   std::vector<std::map<int, int>> since_;  // nights since the dump of each level
   std::vector<Measured> measured_;
+  TogetherSpans together_;
   std::vector<double> capacities_;
   size_t first_server_joint_ = 0;
   std::string timestamp_ = "20260101010000";
