@@ -74,10 +74,8 @@ class Nights {
       full_kib_[i] *= 1 + site_.disks[i].growth;
       for (auto& [_, nights] : since_[i]) ++nights;
     }
-    begin();
-    while (!drive_->finished()) {
-      step();
-    }
+    plan_night();
+    while (!drive_->finished()) step();
     for (const auto& [id, job] : jobs_)
       if (job.dumped) remember(job.disk, job.as, timestamp_);
     result_.seconds = now_;
@@ -142,7 +140,7 @@ class Nights {
     dle.last_level = as.level;
   }
 
-  void begin() {
+  void plan_night() {
     const auto& server = site_.server;
     plan::PlanInputs inputs{timestamp_, dles_, {}};
     inputs.capacity.volume_kib = static_cast<int64_t>(server.volume_kib);
@@ -155,25 +153,13 @@ class Nights {
         answers[i].native_kib[level] = static_cast<int64_t>(kib(size_of(i, level) * noise(0.05)));
     const auto plan = plan::make_plan(inputs, answers);
 
-    holding_ = {server.holding_kib, server.holding_kib};
-    Limits limits{.in_parallel = server.in_parallel};
-    const StorageLimits storage{.volumes = server.volumes,
-                                .parallel_writes = server.drives,
-                                .volume_kib = server.volume_kib,
-                                .kps = static_cast<uint64_t>(server.drive_kps)};
-    if (server.netusage_kps > 0) limits.interface_kps["default"] = server.netusage_kps;
-    if (choice_.order == Order::amanda) limits.dump_order = "tttTTTTTTTTT";
-    limits.finish_soonest = choice_.order == Order::measured;
-    limits.together = together_.most(0);
-    drive_.emplace(limits, std::vector{storage});
     jobs_.clear();
     moving_.clear();
+    started_.clear();
     loading_.clear();
     room_.assign(static_cast<size_t>(server.drives), 0);
     now_ = sampled_ = next_sample_ = 0;
     pacer_ = {};
-    feed(LookForVolume{});
-    if (std::exchange(sought_, false)) feed(VolumeSought{});
     Schedule schedule;
     for (const auto& planned : plan.dumps) {
       const JobId id = jobs_.size() + 1;
@@ -197,7 +183,77 @@ class Nights {
                                 .full = planned.as.level == 0});
     }
     result_.dumps = jobs_.size();
+    if (choice_.order == Order::searched) search(schedule);
+    begin(choice_.order, schedule);
+  }
+
+  void begin(Order order, const Schedule& schedule) {
+    const auto& server = site_.server;
+    holding_ = {server.holding_kib, server.holding_kib};
+    Limits limits{.in_parallel = server.in_parallel};
+    const StorageLimits storage{.volumes = server.volumes,
+                                .parallel_writes = server.drives,
+                                .volume_kib = server.volume_kib,
+                                .kps = static_cast<uint64_t>(server.drive_kps)};
+    if (server.netusage_kps > 0) limits.interface_kps["default"] = server.netusage_kps;
+    if (order == Order::amanda) limits.dump_order = "tttTTTTTTTTT";
+    limits.finish_soonest = order == Order::measured;
+    limits.together = together_.most(0);
+    drive_.emplace(limits, std::vector{storage});
+    feed(LookForVolume{});
+    if (std::exchange(sought_, false)) feed(VolumeSought{});
     feed(schedule);
+  }
+
+  // The night as it would be; `started`: in which order its dumps start.
+  double tried(Order order, const Schedule& schedule, std::vector<JobId>& started) const {
+    Nights night(*this);
+    night.started_.clear();
+    night.begin(order, schedule);
+    while (!night.drive_->finished()) night.step();
+    started = std::move(night.started_);
+    return night.now_;
+  }
+
+  // From the best of the other orders on, dumps change places, and what ends sooner stays.
+  void search(Schedule& schedule) const {
+    std::map<JobId, Job> jobs;
+    for (const auto& job : schedule.dumps) jobs[job.id] = job;
+    const auto in_order = [&jobs](const std::vector<JobId>& order) {
+      Schedule out;
+      for (const JobId id : order) out.dumps.push_back(jobs.at(id));
+      return out;
+    };
+    double best = kNever;
+    std::vector<JobId> order;
+    std::vector<JobId> started;
+    for (const auto from : {Order::schedule, Order::amanda, Order::measured}) {
+      const double seconds = tried(from, schedule, started);
+      if (seconds >= best || started.size() != jobs.size()) continue;
+      best = seconds;
+      order = started;
+    }
+    if (order.empty()) return;
+    best = tried(Order::schedule, in_order(order), started);
+    sim::Random random(1);
+    for (size_t i = 0; i < choice_.tries; ++i) {
+      auto changed = order;
+      for (size_t changes = 1 + random.below(3); changes > 0; --changes) {
+        const auto from = changed.begin() + static_cast<std::ptrdiff_t>(random.below(changed.size()));
+        const auto to = changed.begin() + static_cast<std::ptrdiff_t>(random.below(changed.size()));
+        if (random.below(2) == 0)
+          std::iter_swap(from, to);
+        else if (from < to)
+          std::rotate(from, from + 1, to + 1);
+        else
+          std::rotate(to, from, from + 1);
+      }
+      const double seconds = tried(Order::schedule, in_order(changed), started);
+      if (seconds > best) continue;
+      best = seconds;
+      order = std::move(changed);
+    }
+    schedule = in_order(order);
   }
 
   // To the next moment at which something ends.
@@ -353,6 +409,7 @@ class Nights {
 
   void obey(const FindVolume&) { sought_ = true; }
   void obey(const StartDump& c) {
+    started_.push_back(c.id);
     auto& work = jobs_.at(c.id);
     const auto host = site_.disks[work.disk].host;
     const size_t hosts = site_.hosts.size();
@@ -458,6 +515,7 @@ class Nights {
   std::optional<Drive> drive_;
   std::map<JobId, Work> jobs_;
   std::vector<Moving> moving_;
+  std::vector<JobId> started_;
   std::vector<Loading> loading_;
   bool sought_ = false;
   std::vector<double> room_;  // on the volume of each drive
@@ -478,6 +536,8 @@ std::string_view name_of(Order order) {
       return "amanda";
     case Order::measured:
       return "measured";
+    case Order::searched:
+      return "searched";
   }
   return {};
 }

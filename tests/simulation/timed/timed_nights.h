@@ -18,7 +18,9 @@ namespace headrace::timed {
 enum class Order {
   schedule,  // as planned: priority, then size
   amanda,    // dumporder "tttTTTTTTTTT", Amanda's default
-  measured   // so that the night ends soonest, by measured rates
+  measured,  // so that the night ends soonest, by measured rates
+  searched   // the best found with foresight: the night is played over and over with sizes and rates as they
+             // are
 };
 inline constexpr Order kOrders[] = {Order::schedule, Order::amanda, Order::measured};
 std::string_view name_of(Order order);
@@ -36,6 +38,7 @@ struct NightResult {
 
 struct Choice {
   Order order = Order::schedule;
+  size_t tries = 0;  // of the order `searched`
   bool paced = false;
 };
 
