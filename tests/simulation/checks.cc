@@ -118,8 +118,14 @@ void Checks::outcomes(const journal::RunState& state, const std::vector<config::
   for (const auto& dump : state.dumps) {
     // Without autoflush, what a run has left stays until somebody flushes it.
     if (dump.phase == journal::Phase::left) left_.insert(dump.holding_file);
-    if (dump.flush) continue;
     const Dle dle{dump.image.host, dump.image.disk};
+    if (dump.flush) {
+      const auto good = good_.find(dle);
+      if (good != good_.end() && good->second.timestamp == dump.image.timestamp &&
+          good->second.level == dump.image.level)
+        good->second.add_copies(dump, state.run.timestamp);
+      continue;
+    }
     if (!tonight.emplace(dle, &dump).second) fault(text_of(dle) + " has more than one outcome");
   }
   for (const auto& entry : wanted) {
@@ -140,6 +146,8 @@ void Checks::outcomes(const journal::RunState& state, const std::vector<config::
     Good& good = good_[dle];
     good.timestamp = dump.image.timestamp;
     good.level = dump.image.level;
+    good.copies.clear();
+    good.add_copies(dump, state.run.timestamp);
     const bool makes_fulls = rules_.strategy != "nofull" && rules_.strategy != "incronly";
     good.may_lack = !makes_fulls && dump.plan_reason.contains("may lack");
     if (dump.image.level > 0) continue;
@@ -203,6 +211,20 @@ bool Checks::may_be_written_over(const Dle& dle, const std::string& since) const
   return std::cmp_greater_equal(labels_since("V", since), least_tapecycle_);
 }
 
+void Checks::Good::add_copies(const journal::DumpState& dump, const std::string& by) {
+  for (const auto& writing : dump.writings)
+    if (writing.written) copies.push_back({writing.labels, by});
+}
+
+// It was on volumes, and later runs wrote over something of each copy.
+bool Checks::is_written_over(const Good& good) const {
+  return !good.copies.empty() && std::ranges::all_of(good.copies, [&](const Good::Copy& copy) {
+    return std::ranges::any_of(written_, [&](const Written& it) {
+      return it.run > copy.run && std::ranges::find(copy.labels, it.label) != copy.labels.end();
+    });
+  });
+}
+
 // What is known already stays only as far as the chain is the same image by image, each at the same place.
 bool Checks::read_chain(recover::Volumes& volumes, const std::vector<catalog::Image>& chain, const Dle& dle) {
   auto& known = restored_[dle];
@@ -229,7 +251,8 @@ bool Checks::read_chain(recover::Volumes& volumes, const std::vector<catalog::Im
   return true;
 }
 
-// Without any full: the newest good dump and what it builds on, lowest level first; empty: not all there.
+// Without any full: the newest good dump that is there and what it builds on, lowest level first; empty: not
+// all there.
 std::vector<catalog::Image> Checks::increments(const catalog::Catalog& catalog, const Dle& dle) const {
   const Good& good = good_.at(dle);
   std::vector<catalog::Image> chain;
@@ -245,7 +268,7 @@ std::vector<catalog::Image> Checks::increments(const catalog::Catalog& catalog, 
 
 // What comes back of a dump that the plan warned of lacks nothing but what a full had that failed after the
 // last good one, and that was not changed since.
-bool Checks::lacks_only_what_failed(const Dle& dle, const sim::SimFiles& files,
+bool Checks::lacks_only_what_failed(const Dle& dle, const std::string& timestamp, const sim::SimFiles& files,
                                     const sim::SimFiles& expected) const {
   const Good& good = good_.at(dle);
   if (!good.may_lack) return false;
@@ -256,7 +279,7 @@ bool Checks::lacks_only_what_failed(const Dle& dle, const sim::SimFiles& files,
                                if (back->second == file.second) return true;
                                return std::ranges::any_of(sent_.at(dle), [&](const auto& sent) {
                                  const auto& [run, level] = sent.first;
-                                 if (level != 0 || run <= good.full || run >= good.timestamp) return false;
+                                 if (level != 0 || run <= good.full || run >= timestamp) return false;
                                  const auto had = sent.second.find(file.first);
                                  return had != sent.second.end() && had->second == file.second;
                                });
@@ -282,16 +305,20 @@ void Checks::restore(recover::Volumes& volumes, const catalog::Catalog& catalog,
   }
   if (!read_chain(volumes, *chain, dle)) return;
   const auto& newest = chain->back();
-  if (newest.timestamp != good.timestamp)
-    return fault(fmt::format("{}: the newest good dump is of {}, the catalog has {}", text_of(dle),
-                             good.timestamp, newest.text()));
+  if (newest.timestamp != good.timestamp) {
+    // An older one may outlast it on holding disk. It has to be right too, as far as it builds on no other.
+    if (good.night_of_full >= 0 || !is_written_over(good))
+      return fault(fmt::format("{}: the newest good dump is of {}, the catalog has {}", text_of(dle),
+                               good.timestamp, newest.text()));
+    if (newest.level > 1) return;
+  }
   ++restores_;
   const auto& sent = sent_[dle];
   const auto expected = sent.find({newest.timestamp, newest.level});
   if (expected == sent.end()) return fault(newest.text() + " was never sent by its machine");
   const auto& files = restored_[dle].back().files;
   if (files == expected->second) return;
-  if (lacks_only_what_failed(dle, files, expected->second)) {
+  if (lacks_only_what_failed(dle, newest.timestamp, files, expected->second)) {
     ++lacking_;
   } else {
     std::string what;

@@ -72,14 +72,30 @@ class Checks {
   void restore_all(const config::ServerConfig& config, bool whole);
 
  private:
+  struct Good {
+    std::string timestamp;
+    int level = 0;
+    int64_t night_of_full = -1;
+    std::string full;       // its run
+    bool may_lack = false;  // the plan says so: it builds on a full that failed
+    // On the volumes of one storage, by the run that wrote it.
+    struct Copy {
+      std::vector<std::string> labels;
+      std::string run;
+    };
+    std::vector<Copy> copies = {};
+    void add_copies(const journal::DumpState& dump, const std::string& by);
+  };
+
   void restore(recover::Volumes& volumes, const catalog::Catalog& catalog, const Dle& dle);
   bool read_chain(recover::Volumes& volumes, const std::vector<catalog::Image>& chain, const Dle& dle);
   std::vector<catalog::Image> increments(const catalog::Catalog& catalog, const Dle& dle) const;
-  bool lacks_only_what_failed(const Dle& dle, const sim::SimFiles& files,
+  bool lacks_only_what_failed(const Dle& dle, const std::string& timestamp, const sim::SimFiles& files,
                               const sim::SimFiles& expected) const;
   void wrote(const std::string& run, const std::string& label);
   // Of volumes whose labels begin so, up to the dash.
   size_t labels_since(const std::string& prefix, const std::string& run) const;
+  bool is_written_over(const Good& good) const;
   bool may_be_written_over(const Dle& dle, const std::string& since) const;
 
   const std::vector<std::filesystem::path> holding_;
@@ -92,13 +108,6 @@ class Checks {
   std::vector<std::string> faults_;
   int64_t night_ = 0;
   std::map<Dle, std::map<std::pair<std::string, int>, sim::SimFiles>> sent_;
-  struct Good {
-    std::string timestamp;
-    int level = 0;
-    int64_t night_of_full = -1;
-    std::string full;       // its run
-    bool may_lack = false;  // the plan says so: it builds on a full that failed
-  };
   std::map<Dle, Good> good_;  // the newest
   std::map<Dle, int64_t> listed_since_;
   std::map<std::string, std::set<Dle>> running_;  // by run
