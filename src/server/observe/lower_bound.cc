@@ -21,12 +21,6 @@ struct Span {
   double from = 0, to = 0;
 };
 
-double length_of(const std::vector<Span>& spans) {
-  double sum = 0;
-  for (const auto& span : spans) sum += span.to - span.from;
-  return sum;
-}
-
 // The most that went on at one moment; at least 1.
 double most_at_once(const std::vector<Span>& spans) {
   std::vector<std::pair<double, int>> turns;
@@ -54,18 +48,41 @@ double write_seconds(const DumpState& dump) {
   return most;
 }
 
-// In the writers' hands, by the clock of the journal; by storage.
-std::map<std::string, std::vector<Span>> written_spans(const RunState& state) {
-  std::map<std::string, std::vector<Span>> spans;
+struct Writing {
+  Span span;  // by the clock of the journal
+  double ready =
+      0;  // when its dump could have ended at best; of dumps for volumes, and of earlier ones, at once
+};
+
+// In the writers' hands; by storage.
+std::map<std::string, std::vector<Writing>> writings_of(const RunState& state) {
+  std::map<std::string, std::vector<Writing>> writings;
   for (const auto& dump : state.dumps) {
     for (const auto& writing : dump.writings) {
       if (!writing.written) continue;
       const double seconds = goes_to_volume(dump) ? dump.dump_seconds : writing.seconds;
       const double from = static_cast<double>(writing.started_us - state.started_us) / 1e6;
-      spans[writing.storage].push_back({from, from + seconds});
+      const bool was_held = dump.dumped && !goes_to_volume(dump);
+      writings[writing.storage].push_back(
+          {{from, from + seconds}, was_held ? state.plan_seconds + dump.dump_seconds : 0});
     }
   }
-  return spans;
+  return writings;
+}
+
+// No writer begins what is not there yet.
+double least_to_write(std::vector<Writing> writings) {
+  std::vector<Span> spans;
+  for (const auto& it : writings) spans.push_back(it.span);
+  const double writers = most_at_once(spans);
+  std::ranges::sort(writings, std::greater(), &Writing::ready);
+  double seconds = 0;
+  double least = 0;
+  for (const auto& it : writings) {
+    seconds += it.span.to - it.span.from;
+    least = std::max(least, it.ready + seconds / writers);
+  }
+  return least;
 }
 
 int64_t most_in_parallel(const RunState& state) {
@@ -157,10 +174,9 @@ LowerBound lower_bound_of(const RunState& state) {
   add_interfaces(state, out.bounds);
   add_holding(state, out.bounds);
   // Images of earlier runs may be written while the plan is made.
-  const auto by_storage = written_spans(state);
-  for (const auto& [storage, spans] : by_storage)
-    out.bounds.push_back(
-        {"volume writer", by_storage.size() > 1 ? storage : "", length_of(spans) / most_at_once(spans)});
+  const auto by_storage = writings_of(state);
+  for (const auto& [storage, writings] : by_storage)
+    out.bounds.push_back({"volume writer", by_storage.size() > 1 ? storage : "", least_to_write(writings)});
   std::ranges::stable_sort(out.bounds, std::greater(), &Bound::seconds);
   return out;
 }

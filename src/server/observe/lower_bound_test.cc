@@ -120,7 +120,7 @@ TEST_F(LowerBounds, OneWriterTakesOneImageAtATime) {
   write("/c", 100, 40);
   const auto bound = end(150);
   EXPECT_EQ(bound.bounds.front().joint, "volume writer");
-  EXPECT_DOUBLE_EQ(bound.bounds.front().seconds, 120);
+  EXPECT_DOUBLE_EQ(bound.bounds.front().seconds, 10 + 1 + 120);
 }
 
 TEST_F(LowerBounds, TwoWritersTakeTwo) {
@@ -128,6 +128,25 @@ TEST_F(LowerBounds, TwoWritersTakeTwo) {
   for (const char* disk : {"/a", "/b"}) dump(disk, 10, 1);
   write("/a", 20, 40);
   write("/b", 30, 40);
+  EXPECT_DOUBLE_EQ(seconds_of(end(150), "volume writer"), 10 + 1 + 40);
+}
+
+TEST_F(LowerBounds, WhatComesLateIsWrittenLate) {
+  begin(10);
+  dump("/quick", 10, 1);
+  dump("/late", 10, 60);
+  dump("/later", 10, 70);
+  write("/quick", 20, 20);
+  write("/late", 70, 40);
+  write("/later", 110, 40);
+  EXPECT_DOUBLE_EQ(seconds_of(end(150), "volume writer"), 10 + 60 + 80);
+}
+
+TEST_F(LowerBounds, ImagesOfEarlierRunsAreThereFromTheBeginning) {
+  begin(10);
+  at(1, FlushPlanned{{"h", "/old", "20261122005515", 0}, "f", 1, {}, {}});
+  at(1, ImageWriteStarted{{"h", "/old", "20261122005515", 0}, "s", "p"});
+  at(41, ImageWritten{{"h", "/old", "20261122005515", 0}, "s", "p", 1, 1024, 40, 1});
   EXPECT_DOUBLE_EQ(seconds_of(end(150), "volume writer"), 40);
 }
 
