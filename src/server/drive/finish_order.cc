@@ -16,8 +16,8 @@
 namespace headrace::drive {
 namespace {
 
-// Of the forecast, for one search: some milliseconds.
-constexpr size_t kMostSteps = 4'000'000;
+// Of the forecast, for one search: the loop waits for it, some milliseconds.
+constexpr size_t kMostSteps = 3'000'000;
 constexpr size_t kMostTries = 500;
 // An order has to end so much sooner than the one it displaces: estimates are not that good.
 constexpr double kSooner = 0.9995;
@@ -36,7 +36,7 @@ class Search {
       return std::tuple(-behind[i], -seconds_of(*rest_.waiting[i]));
     });
     best_ = longest_first;
-    used_forecast_ = best_.size() > 1 && forecast_.steps_of_one() <= kMostSteps && measured();
+    used_forecast_ = best_.size() > 1 && measured();
     if (!used_forecast_) return best_;
     ends_ = forecast_.seconds(best_, std::numeric_limits<double>::infinity());
     try_order(sorted([](uint32_t) { return 0; }));
@@ -133,6 +133,7 @@ class Search {
   }
 
   void try_order(Order order) {
+    if (!enough_steps()) return;
     const double most = ends_ * kSooner;
     const double ends = forecast_.seconds(order, most);
     if (ends >= most) return;
@@ -140,7 +141,7 @@ class Search {
     best_ = std::move(order);
   }
 
-  bool enough_steps() const { return forecast_.steps_taken() + forecast_.steps_of_one() <= kMostSteps; }
+  bool enough_steps() const { return forecast_.steps_taken() < kMostSteps; }
 
   // Of one priority.
   void change_places() {

@@ -14,8 +14,6 @@ namespace {
 constexpr size_t kWorlds = 4;
 constexpr double kMiss = 0.25;
 constexpr double kClearlyWorse = 1.02;
-// To start and to end it, beside what its moving costs.
-constexpr size_t kStepsOfDump = 8;
 
 // What nobody exceeds when all of `all` share `capacity`, each wants `want(it)`, and what one does not use
 // the others get. They want more than there is.
@@ -81,19 +79,12 @@ NightForecast::NightForecast(const NightRest& rest)
   }
 }
 
-size_t NightForecast::steps_of_night() const {
-  return dumps_.size() * (kStepsOfDump + std::min(in_parallel_, dumps_.size()));
-}
-
-size_t NightForecast::steps_of_one() const { return worlds_.size() * steps_of_night(); }
-
 double NightForecast::seconds(std::span<const uint32_t> order, double most) {
   double sum = 0;
   double nights = 0;
   for (const auto& world : worlds_) {
     world_ = &world;
     sum += play(order);
-    ++nights_;
     nights += 1;
     if (sum > most * nights * kClearlyWorse) break;
   }
@@ -114,6 +105,7 @@ void NightForecast::start(uint32_t number) {
   auto& host = hosts_[dump.host];
   host.running.push_back(number);
   host.wanted += (*world_)[number];
+  settle(host);
   running_.push_back({number, dump.kib, 0});
   if (!dump.straight) return;
   ++straight_;
@@ -125,6 +117,7 @@ void NightForecast::finish(const Running& it) {
   auto& host = hosts_[dump.host];
   std::erase(host.running, it.dump);
   host.wanted -= (*world_)[it.dump];
+  settle(host);
   end_ = std::max(end_, now_);
   if (dump.straight)
     --straight_;
@@ -141,13 +134,15 @@ void NightForecast::write(double kib, double kps) {
   end_ = std::max(end_, free_at);
 }
 
+// What each of the host's dumps gets of what these share.
+void NightForecast::settle(Host& host) const {
+  host.level = std::numeric_limits<double>::infinity();
+  if (host.kps > 0 && host.running.size() > 1 && host.wanted > host.kps)
+    host.level = level_of(host.kps, host.running, [&](uint32_t number) { return (*world_)[number]; });
+}
+
 // Gives each what its host's and all dumps' sharing leaves it.
 void NightForecast::share() {
-  for (auto& host : hosts_) {
-    host.level = std::numeric_limits<double>::infinity();
-    if (host.kps > 0 && host.running.size() > 1 && host.wanted > host.kps)
-      host.level = level_of(host.kps, host.running, [&](uint32_t number) { return (*world_)[number]; });
-  }
   double all = 0;
   for (auto& it : running_) {
     it.kps = std::min((*world_)[it.dump], hosts_[dumps_[it.dump].host].level);
@@ -159,17 +154,19 @@ void NightForecast::share() {
 }
 
 void NightForecast::start_what_may() {
-  size_t kept = 0;
-  size_t seen = 0;
-  for (; seen < left_.size() && running_.size() < in_parallel_; ++seen) {
-    const uint32_t number = left_[seen];
-    if (may_start(dumps_[number]))
+  const auto last = static_cast<uint32_t>(waiting_);
+  for (uint32_t before = last; left_ > 0 && running_.size() < in_parallel_;) {
+    const uint32_t number = next_[before];
+    if (number == last) return;
+    ++steps_;
+    if (may_start(dumps_[number])) {
+      next_[before] = next_[number];
+      --left_;
       start(number);
-    else
-      left_[kept++] = number;
+    } else {
+      before = number;
+    }
   }
-  left_.erase(left_.begin() + static_cast<std::ptrdiff_t>(kept),
-              left_.begin() + static_cast<std::ptrdiff_t>(seen));
 }
 
 double NightForecast::play(std::span<const uint32_t> order) {
@@ -178,15 +175,21 @@ double NightForecast::play(std::span<const uint32_t> order) {
   for (auto& host : hosts_) {
     host.running.clear();
     host.wanted = 0;
+    settle(host);
   }
   now_ = 0;
   end_ = volume_kps_ > 0 ? held_kib_ / volume_kps_ : 0;
   std::ranges::fill(writer_free_at_, end_);
-  left_.assign(order.begin(), order.end());
+  next_.resize(waiting_ + 1);
+  uint32_t before = static_cast<uint32_t>(waiting_);
+  for (const uint32_t number : order) before = next_[before] = number;
+  next_[before] = static_cast<uint32_t>(waiting_);
+  left_ = order.size();
   for (size_t i = waiting_; i < dumps_.size(); ++i) start(static_cast<uint32_t>(i));
-  while (!running_.empty() || !left_.empty()) {
+  while (!running_.empty() || left_ > 0) {
     start_what_may();
     share();
+    steps_ += 4 + 3 * running_.size();
     double step = std::numeric_limits<double>::infinity();
     for (const auto& it : running_) step = std::min(step, it.left_kib / it.kps);
     now_ += step;

@@ -41,9 +41,8 @@ class NightForecast {
   // rest.waiting, by index, each once.
   double seconds(std::span<const uint32_t> order, double most);
 
-  // What forecasts have cost so far, and what another one may, in steps of some nanoseconds.
-  size_t steps_taken() const { return nights_ * steps_of_night(); }
-  size_t steps_of_one() const;
+  // What forecasts have cost so far, in steps of a few nanoseconds.
+  size_t steps_taken() const { return steps_; }
 
  private:
   struct Dump {
@@ -66,11 +65,11 @@ class NightForecast {
     double kps = 0;
   };
 
-  size_t steps_of_night() const;
   double play(std::span<const uint32_t> order);
   bool may_start(const Dump& dump) const;
   void start(uint32_t number);
   void finish(const Running& it);
+  void settle(Host& host) const;
   void share();
   void start_what_may();
   double writer_kps() const;
@@ -85,7 +84,7 @@ class NightForecast {
   double together_kps_ = 0;
   // What each dump brings in each of the nights.
   std::vector<std::vector<double>> worlds_;
-  size_t nights_ = 0;  // played
+  size_t steps_ = 0;
 
   // Of the night that is being played.
   const std::vector<double>* world_ = nullptr;
@@ -94,7 +93,9 @@ class NightForecast {
   std::vector<Running> running_;
   size_t straight_ = 0;
   std::vector<double> writer_free_at_;
-  std::vector<uint32_t> left_;
+  // Of those not started, the next in order; behind all of them, the first.
+  std::vector<uint32_t> next_;
+  size_t left_ = 0;
 };
 
 }  // namespace headrace::drive
