@@ -364,11 +364,11 @@ TEST_F(DumpTest, AClientSilentFromTheBeginningIsGivenUp) {
 
 TEST_F(DumpTest, AClosedGateIsNoSilence) {
   // Also the time in which a busy machine has to bring the data once the gate is open.
-  request.data_timeout = 250ms;
+  request.data_timeout = 1s;
   client.scripts["/d"] = {good_script("some")};
   start();
   dump->gate().close();
-  auto wait = loop->after(1s, [&] {
+  auto wait = loop->after(1500ms, [&] {
     EXPECT_FALSE(outcome);
     if (dump) dump->gate().reopen();
   });
