@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <latch>
 #include <optional>
 
 #include "flow/crc_tap.h"
@@ -43,6 +44,8 @@ TEST_P(Allocations, ARunningFlowMakesNone) {
   const size_t count = GetParam().flows;
   std::vector<Flow> flows(count);
   std::atomic<size_t> warm{0};
+  // None ends before the count begins.
+  std::latch all_warm(static_cast<std::ptrdiff_t>(count));
   std::atomic<uint64_t> before{0};
   uint64_t after = 0;
   size_t ended = 0;
@@ -62,8 +65,9 @@ TEST_P(Allocations, ARunningFlowMakesNone) {
     });
     flow.reader = loop::read_blocks(base::Fd(out[1]), kWarmBytes / count, [&] {
       if (++warm == count) before = loop::allocations_made.load();
+      all_warm.count_down();
     });
-    flow.writer = loop::write_blocks(base::Fd(in[1]), kBlocks / count);
+    flow.writer = loop::write_blocks(base::Fd(in[1]), kBlocks / count, [&all_warm] { all_warm.wait(); });
   }
   loop->run();
   for (Flow& flow : flows) {

@@ -16,11 +16,12 @@ namespace headrace::loop {
 
 inline constexpr size_t kTrafficBlock = 16384;
 
-// Writes so many blocks, then closes.
-inline std::thread write_blocks(base::Fd to, size_t blocks) {
-  return std::thread([to = std::move(to), blocks] {
+// Writes so many blocks, then closes. `before_last`: called once, on the thread; the last one waits for it.
+inline std::thread write_blocks(base::Fd to, size_t blocks, std::function<void()> before_last) {
+  return std::thread([to = std::move(to), blocks, before_last = std::move(before_last)] {
     std::array<char, kTrafficBlock> block{};
     for (size_t i = 0; i < blocks; ++i) {
+      if (i + 1 == blocks) before_last();
       for (size_t done = 0; done < block.size();) {
         const ssize_t put = ::write(to.get(), block.data() + done, block.size() - done);
         if (put <= 0) return;
