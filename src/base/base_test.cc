@@ -5,6 +5,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/human_kib.h"
+#include "base/json_text.h"
 #include "base/quote.h"
 
 namespace headrace::base {
@@ -50,6 +51,12 @@ TEST(Quote, WordsAndLinesRespectQuotes) {
   EXPECT_EQ(take_quoted_line(rest), "one \"x\ny\"");
   EXPECT_EQ(take_quoted_line(rest), "two");
   EXPECT_TRUE(rest.empty());
+}
+
+TEST(JsonText, EscapesWhatMayNotStandInAString) {
+  std::string out = "x=";
+  append_json_string(out, "a\"b\\c\b\f\n\r\t\x01\x1f\x7f/\xc3\xa9");
+  EXPECT_EQ(out, "x=\"a\\\"b\\\\c\\b\\f\\n\\r\\t\\u0001\\u001f\x7f/\xc3\xa9\"");
 }
 
 TEST(Quote, Mangle) { EXPECT_EQ(mangle("/a b:c\\d"), "_a b_c_d"); }

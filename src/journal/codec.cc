@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/json_text.h"
 #include "journal/fields.h"
 #include "journal/json_values.h"
 
@@ -41,44 +42,10 @@ void put(std::string& out, const std::vector<T>& list) {
   out += ']';
 }
 
-void put_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-      case '\\':
-        out += '\\';
-        out += c;
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20)
-          fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-        else
-          out += c;
-    }
-  }
-  out += '"';
-}
-
 void put(std::string& out, const std::string& text) {
-  if (is_utf8(text)) return put_quoted(out, text);
+  if (is_utf8(text)) return base::append_json_string(out, text);
   out += "{\"hex\":";
-  put_quoted(out, hex_of(text));
+  base::append_json_string(out, hex_of(text));
   out += '}';
 }
 

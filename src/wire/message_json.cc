@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/json_text.h"
 #include "wire/text.h"
 
 namespace headrace::wire {
@@ -14,40 +15,9 @@ namespace headrace::wire {
 using base::Result;
 
 static std::string encode_string(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (byte < 0x20) {
-          out += fmt::format("\\u{:04x}", byte);
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out + '"';
+  std::string out;
+  base::append_json_string(out, text);
+  return out;
 }
 
 std::string encode_json_object(const JsonObject& object) {
