@@ -440,6 +440,8 @@ void Drive::order_starts() {
   rest.order_so_far = std::move(start_order_);
   auto found = finish_order(rest);
   start_order_ = std::move(found.ids);
+  // Those under way may have to start once more.
+  start_order_.insert(start_order_.end(), dumping_.begin(), dumping_.end());
   // What was made by a rule alone goes by what runs: it is made again each time.
   ordered_ = found.forecast ? std::optional(rest.waiting.size()) : std::nullopt;
 }

@@ -203,7 +203,7 @@ class Drive {
   Limits limits_;
   std::map<JobId, JobState> jobs_;
   std::vector<JobId> order_;            // tonight's dumps as scheduled
-  std::vector<JobId> start_order_;      // the same, as they start; those under way may be missing
+  std::vector<JobId> start_order_;      // the same, as they start; what has ended may be missing
   std::optional<size_t> ordered_ = {};  // when that was put in order: so many waited
   std::vector<JobId> dumping_;
   size_t ended_ = 0;

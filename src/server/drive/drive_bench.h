@@ -71,11 +71,12 @@ struct OneStorage {
   int64_t reserve_percent = 0;
   std::string dump_order = {};
   bool finish_soonest = false;
+  MeasuredTogether together = {};
   uint64_t volume_kps = 0;
   std::map<std::string, int64_t> interface_kps = {};
 
   Limits of_run() const {
-    return {in_parallel, write_tries, reserve_percent, dump_order, finish_soonest, {}, interface_kps};
+    return {in_parallel, write_tries, reserve_percent, dump_order, finish_soonest, together, interface_kps};
   }
   StorageLimits of_storage(std::string name = "") const {
     return {std::move(name),         volumes,   parallel_writes, dumps_on_volume, held_threshold_kib,

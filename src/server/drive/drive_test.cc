@@ -341,6 +341,26 @@ TEST(Drive, to_finish_soonest_the_longest_starts_first) {
   EXPECT_THAT(night.waits, ElementsAre("1 waits for another dump to end (inparallel)"));
 }
 
+TEST(Drive, what_ran_when_the_order_was_made_can_start_again) {
+  auto limits = OneStorage{.in_parallel = 4, .volumes = 0};
+  limits.finish_soonest = true;
+  limits.together = {.kps = 1000};
+  std::vector<Job> jobs{on_host(1, "a", 1)};
+  for (JobId id = 2; id <= 11; ++id) jobs.push_back(on_host(id, "b", 1));
+  for (auto& it : jobs) {
+    it.own_kps = 1;
+    it.est_stored_kib = 10;
+  }
+  PlayedNight night(limits);
+  EXPECT_THAT(night.on(Schedule{jobs}),
+              testing::UnorderedElementsAre("start 1#1 holding", "start 2#1 holding"));
+  // When half of them are left an order is made anew, without the first.
+  for (JobId id = 2; id <= 6; ++id)
+    EXPECT_THAT(night.on(DumpHeld{id}), testing::Contains(fmt::format("start {}#1 holding", id + 1)));
+  night.on(DumpFailed{.id = 1, .kind = DumpFailed::Kind::postpone});
+  EXPECT_THAT(night.on(Released{1}), ElementsAre("start 1#1 holding"));
+}
+
 TEST(Drive, a_dumporder_that_is_configured_is_kept_to) {
   auto limits = OneStorage{.in_parallel = 1, .volumes = 1, .dump_order = "t"};
   limits.finish_soonest = true;
