@@ -60,6 +60,7 @@ struct Rates {
   std::vector<VolumeRate> volumes = {};
   std::vector<TogetherRate> together = {};  // in the order of host
 
+  bool empty() const { return disks.empty() && volumes.empty() && together.empty(); }
   // nullptr: never measured.
   const DiskRate* of(std::string_view host, std::string_view disk, bool full) const;
   const VolumeRate* of(std::string_view storage) const;

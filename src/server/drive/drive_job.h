@@ -36,8 +36,8 @@ struct StorageLimits {
   uint64_t kps = 0;  // what its writers take together; 0: not known
 };
 
-// As measured in earlier runs: the most that dumps brought at a time, two or more of them, when nothing of
-// the server's disks held them up (KiB/s). Beyond it, one more at a time makes none end sooner.
+// As measured in earlier runs (together_meter.h): the most that dumps brought at a time, two or more of them
+// (KiB/s). Beyond it, one more at a time makes none end sooner.
 struct MeasuredTogether {
   std::map<std::string, uint64_t> host_kps = {};  // those of one host; not in here: not known
   uint64_t kps = 0;                               // all; 0: not known

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <string_view>
 #include <tuple>
@@ -29,16 +30,16 @@ double at_least_one(int64_t number) { return static_cast<double>(std::max<int64_
 
 class Search {
  public:
-  explicit Search(const NightRest& rest) : rest_(rest), forecast_(rest) {}
+  explicit Search(const NightRest& rest) : rest_(rest) {}
 
   Order best() {
     const auto longest_first = sorted([this, behind = behind()](uint32_t i) {
       return std::tuple(-behind[i], -seconds_of(*rest_.waiting[i]));
     });
     best_ = longest_first;
-    used_forecast_ = best_.size() > 1 && measured();
-    if (!used_forecast_) return best_;
-    ends_ = forecast_.seconds(best_, std::numeric_limits<double>::infinity());
+    if (best_.size() < 2 || !measured()) return best_;
+    forecast_.emplace(rest_);
+    ends_ = forecast_->seconds(best_, std::numeric_limits<double>::infinity());
     try_order(sorted([](uint32_t) { return 0; }));
     try_order(order_so_far());
     const auto fastest_first = sorted([this](uint32_t i) { return -kps_of(*rest_.waiting[i]); });
@@ -51,7 +52,7 @@ class Search {
     change_places();
     return best_;
   }
-  bool used_forecast() const { return used_forecast_; }
+  bool used_forecast() const { return forecast_.has_value(); }
 
  private:
   // By priority, then by `key`, rising, then as scheduled.
@@ -135,13 +136,13 @@ class Search {
   void try_order(Order order) {
     if (!enough_steps()) return;
     const double most = ends_ * kSooner;
-    const double ends = forecast_.seconds(order, most);
+    const double ends = forecast_->seconds(order, most);
     if (ends >= most) return;
     ends_ = ends;
     best_ = std::move(order);
   }
 
-  bool enough_steps() const { return forecast_.steps_taken() < kMostSteps; }
+  bool enough_steps() const { return forecast_->steps_taken() < kMostSteps; }
 
   // Of one priority.
   void change_places() {
@@ -166,10 +167,9 @@ class Search {
   }
 
   const NightRest& rest_;
-  NightForecast forecast_;
+  std::optional<NightForecast> forecast_ = {};  // none: too little is known for one
   Order best_ = {};
   double ends_ = 0;
-  bool used_forecast_ = false;
 };
 
 }  // namespace

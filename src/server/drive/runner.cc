@@ -349,7 +349,7 @@ void Runner::Impl::keep_rates() {
   for (const auto& [host, kps] : most.host_kps)
     measured_rates_.add(journal::TogetherRate{host, recorder_->timestamp(), kps});
   if (most.kps > 0) measured_rates_.add(journal::TogetherRate{{}, recorder_->timestamp(), most.kps});
-  if (measured_rates_.disks.empty() && measured_rates_.volumes.empty()) return;
+  if (measured_rates_.empty()) return;
   history_->later([logdir = config_.globals.logdir, measured = std::move(measured_rates_)] {
     return journal::add_to_rates(logdir, measured);
   });
