@@ -7,41 +7,19 @@
 #include <functional>
 #include <set>
 
+#include "server/drive/rest_bench.h"
+
 namespace headrace::drive {
 namespace {
 
 using testing::ElementsAre;
 
-// `seconds` of a dump that measured 100 KiB/s.
-Job lasting(JobId id, std::string host, uint64_t seconds) {
-  return {
-      .id = id, .host = std::move(host), .est_stored_kib = 100 * seconds, .max_dumps = 10, .own_kps = 100};
-}
+using Night = PlayedRest;
 
-struct Night {
-  std::vector<Job> waiting;
-  std::vector<Job> running = {};
-  uint64_t held_kib = 0;
-  int64_t in_parallel = 4;
-  uint64_t volume_kps = 0;
-  MeasuredTogether together = {};
-  std::vector<JobId> order_so_far = {};
-
-  std::vector<JobId> order() const { return found().ids; }
-  FinishOrder found() const {
-    NightRest rest{.order_so_far = order_so_far,
-                   .held_kib = held_kib,
-                   .in_parallel = in_parallel,
-                   .volume_kps = volume_kps,
-                   .together = &together};
-    for (const auto& job : waiting) rest.waiting.push_back(&job);
-    for (const auto& job : running) rest.running.push_back(&job);
-    return finish_order(rest);
-  }
-};
+std::vector<JobId> order_of(const Night& night) { return finish_order(night.rest()).ids; }
 
 TEST(FinishOrder, the_longest_first) {
-  EXPECT_THAT((Night{{lasting(1, "a", 10), lasting(2, "b", 30), lasting(3, "c", 20)}}.order()),
+  EXPECT_THAT(order_of(Night{{lasting(1, "a", 10), lasting(2, "b", 30), lasting(3, "c", 20)}}),
               ElementsAre(2, 3, 1));
 }
 
@@ -50,7 +28,7 @@ TEST(FinishOrder, what_was_measured_counts_not_what_is_largest) {
   auto fast = lasting(2, "b", 10);
   fast.est_stored_kib *= 5;
   fast.own_kps = 1000;
-  EXPECT_THAT((Night{{fast, slow}}.order()), ElementsAre(1, 2));
+  EXPECT_THAT((order_of(Night{{fast, slow}})), ElementsAre(1, 2));
 }
 
 TEST(FinishOrder, without_measurements_the_rates_of_the_info_files_count) {
@@ -61,7 +39,7 @@ TEST(FinishOrder, without_measurements_the_rates_of_the_info_files_count) {
   auto unknown = lasting(3, "c", 1);
   unknown.own_kps = 0;
   unknown.est_stored_kib = 15 * kUnknownKps;
-  EXPECT_THAT((Night{{measured, recorded, unknown}}.order()), ElementsAre(2, 3, 1));
+  EXPECT_THAT((order_of(Night{{measured, recorded, unknown}})), ElementsAre(2, 3, 1));
 }
 
 TEST(FinishOrder, a_host_with_much_to_do_goes_before_a_longer_dump_of_another) {
@@ -69,16 +47,16 @@ TEST(FinishOrder, a_host_with_much_to_do_goes_before_a_longer_dump_of_another) {
   auto second = lasting(2, "busy", 21);
   first.max_dumps = second.max_dumps = 1;
   const auto other = lasting(3, "idle", 30);
-  EXPECT_THAT((Night{{other, first, second}}.order()), ElementsAre(2, 1, 3));
+  EXPECT_THAT((order_of(Night{{other, first, second}})), ElementsAre(2, 1, 3));
   first.max_dumps = second.max_dumps = 2;
-  EXPECT_THAT((Night{{other, first, second}}.order()), ElementsAre(3, 2, 1));
+  EXPECT_THAT((order_of(Night{{other, first, second}})), ElementsAre(3, 2, 1));
 }
 
 TEST(FinishOrder, so_does_a_spindle) {
   auto first = lasting(1, "a", 20);
   auto second = lasting(2, "a", 20);
   first.spindle = second.spindle = 0;
-  EXPECT_THAT((Night{{lasting(3, "b", 30), first, second}}.order()), ElementsAre(1, 2, 3));
+  EXPECT_THAT((order_of(Night{{lasting(3, "b", 30), first, second}})), ElementsAre(1, 2, 3));
 }
 
 TEST(FinishOrder, what_runs_still_counts_for_its_host) {
@@ -87,14 +65,14 @@ TEST(FinishOrder, what_runs_still_counts_for_its_host) {
   auto running = lasting(2, "a", 60);
   running.max_dumps = 1;
   const auto other = lasting(3, "b", 40);
-  EXPECT_THAT((Night{{other, waiting}}.order()), ElementsAre(3, 1));
-  EXPECT_THAT((Night{{other, waiting}, {running}}.order()), ElementsAre(1, 3));
+  EXPECT_THAT((order_of(Night{{other, waiting}})), ElementsAre(3, 1));
+  EXPECT_THAT((order_of(Night{{other, waiting}, {running}})), ElementsAre(1, 3));
 }
 
 TEST(FinishOrder, no_priority_goes_before_a_higher_one) {
   auto important = lasting(1, "a", 1);
   important.priority = 2;
-  EXPECT_THAT((Night{{lasting(2, "b", 100), important}}.order()), ElementsAre(1, 2));
+  EXPECT_THAT((order_of(Night{{lasting(2, "b", 100), important}})), ElementsAre(1, 2));
 }
 
 TEST(FinishOrder, volumes_that_take_longest_of_all_are_fed_first) {
@@ -102,11 +80,11 @@ TEST(FinishOrder, volumes_that_take_longest_of_all_are_fed_first) {
   Night night{{lasting(1, "a", 100), lasting(2, "b", 10), lasting(3, "c", 50)}};
   night.in_parallel = 1;
   night.volume_kps = 10'000;  // writes all of it in no time
-  EXPECT_THAT(night.order(), ElementsAre(1, 3, 2));
+  EXPECT_THAT(order_of(night), ElementsAre(1, 3, 2));
   night.volume_kps = 50;
-  EXPECT_THAT(night.order(), ElementsAre(2, 3, 1));
+  EXPECT_THAT(order_of(night), ElementsAre(2, 3, 1));
   night.held_kib = 50 * 200;  // they have enough to write until the long one comes
-  EXPECT_THAT(night.order(), ElementsAre(1, 3, 2));
+  EXPECT_THAT(order_of(night), ElementsAre(1, 3, 2));
 }
 
 TEST(FinishOrder, a_host_whose_dumps_share_little_is_not_left_for_the_end) {
@@ -115,17 +93,17 @@ TEST(FinishOrder, a_host_whose_dumps_share_little_is_not_left_for_the_end) {
   night.in_parallel = 2;
   // These take as long as one after the other, for which there is time only beside both others.
   night.together = {.host_kps = {{"narrow", 100}}, .kps = 1000};
-  const auto order = night.order();
+  const auto order = order_of(night);
   EXPECT_TRUE(order[0] >= 3 || order[1] >= 3);
 }
 
 TEST(FinishOrder, without_knowing_what_dumps_share_there_is_no_forecast) {
   Night night{{lasting(1, "a", 100), lasting(2, "b", 10)}};
-  EXPECT_FALSE(night.found().forecast);
+  EXPECT_FALSE(finish_order(night.rest()).forecast);
   night.together.kps = 1000;
-  EXPECT_TRUE(night.found().forecast);
+  EXPECT_TRUE(finish_order(night.rest()).forecast);
   for (auto& job : night.waiting) job.own_kps = 0;
-  EXPECT_FALSE(night.found().forecast);
+  EXPECT_FALSE(finish_order(night.rest()).forecast);
 }
 
 TEST(FinishOrder, a_search_keeps_priorities_and_loses_none) {
@@ -138,15 +116,15 @@ TEST(FinishOrder, a_search_keeps_priorities_and_loses_none) {
   night.together.kps = 350;
   night.volume_kps = 200;
   night.order_so_far = {3, 99, 1};
-  const auto found = night.found();
+  const auto found = finish_order(night.rest());
   ASSERT_TRUE(found.forecast);
   EXPECT_EQ(std::set<JobId>(found.ids.begin(), found.ids.end()).size(), 40U);
   EXPECT_TRUE(std::ranges::is_sorted(found.ids, std::greater(), [](JobId id) { return id % 2; }));
-  EXPECT_EQ(found.ids, night.found().ids);
+  EXPECT_EQ(found.ids, finish_order(night.rest()).ids);
 }
 
 TEST(FinishOrder, equals_stay_as_scheduled) {
-  EXPECT_THAT((Night{{lasting(7, "a", 5), lasting(3, "b", 5), lasting(5, "c", 5)}}.order()),
+  EXPECT_THAT(order_of(Night{{lasting(7, "a", 5), lasting(3, "b", 5), lasting(5, "c", 5)}}),
               ElementsAre(7, 3, 5));
 }
 
