@@ -2,13 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
+#include "server/recover/test_lab.h"
 
 namespace headrace::cli {
 namespace {
@@ -20,22 +18,9 @@ using testing::HasSubstr;
 class ExplainCommand : public ::testing::Test {
  protected:
   ExplainCommand() {
-    char name[] = "/tmp/headrace-explain-XXXXXX";
-    root = ::mkdtemp(name);
-    fs::copy(fs::path(HEADRACE_TEST_DATA) / "compat/lab", root,
-             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-    std::string text = base::read_file(root / "amanda.conf").value_or("");
-    for (const auto& [from, to] :
-         {std::pair<std::string, std::string>{"/tmp/lab/med/state/", root.string() + "/"},
-          {"/tmp/lab/med/", root.string() + "/"},
-          {"/etc/amanda/lab/", root.string() + "/"}}) {
-      for (size_t at; (at = text.find(from)) != std::string::npos;) text.replace(at, from.size(), to);
-    }
-    std::ofstream(root / "amanda.conf") << text;
     options = {.config = root.string(), .disks = {"client.lab"}, .overrides = {}, .at = "20261124"};
     options.clients = false;
   }
-  ~ExplainCommand() override { fs::remove_all(root); }
 
   int run() {
     ::testing::internal::CaptureStdout();
@@ -46,7 +31,8 @@ class ExplainCommand : public ::testing::Test {
     err = ::testing::internal::GetCapturedStderr();
     return status;
   }
-  fs::path root;
+  recover::LabCopy lab{HEADRACE_TEST_DATA};
+  const fs::path root = lab.root();
   ExplainOptions options;
   std::string out, err;
 };

@@ -1,7 +1,6 @@
 #include "cli/restore_command.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/find_command.h"
+#include "server/recover/test_lab.h"
 
 namespace headrace::cli {
 namespace {
@@ -20,25 +20,12 @@ namespace fs = std::filesystem;
 class RestoreCommand : public ::testing::Test {
  protected:
   RestoreCommand() {
-    char name[] = "/tmp/headrace-restore-XXXXXX";
-    root = ::mkdtemp(name);
-    fs::copy(fs::path(HEADRACE_TEST_DATA) / "compat/lab", root,
-             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
-    std::string text = base::read_file(root / "amanda.conf").value_or("");
-    for (const auto& [from, to] :
-         {std::pair<std::string, std::string>{"/tmp/lab/med/state/", root.string() + "/"},
-          {"/tmp/lab/med/", root.string() + "/"},
-          {"/etc/amanda/lab/", root.string() + "/"}}) {
-      for (size_t at; (at = text.find(from)) != std::string::npos;) text.replace(at, from.size(), to);
-    }
-    std::ofstream(root / "amanda.conf") << text;
     options.config = root.string();
     options.host = "client.lab";
     options.disk = "/tmp/lab/med/data1";
     options.to = (root / "out").string();
     options.now = base::unix_of_timestamp("20261124120000");
   }
-  ~RestoreCommand() override { fs::remove_all(root); }
 
   // Runs it, keeping what it printed.
   int run() {
@@ -49,7 +36,8 @@ class RestoreCommand : public ::testing::Test {
     err = ::testing::internal::GetCapturedStderr();
     return status;
   }
-  fs::path root;
+  recover::LabCopy lab{HEADRACE_TEST_DATA};
+  const fs::path root = lab.root();
   RestoreOptions options;
   std::string out, err;
 };

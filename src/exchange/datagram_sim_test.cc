@@ -11,11 +11,6 @@ namespace {
 using sim::SimDatagramNet;
 using sim::SimLoop;
 
-Meeting::Ends connection(SimLoop& loop) {
-  auto ends = make_sim_connection(loop);
-  return {std::move(ends.a), std::move(ends.b)};
-}
-
 class LossyTest : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(LossyTest, EveryDumpIsServedOnceOrBothEndsKnowThatItWasNot) {

@@ -102,6 +102,13 @@ class Meeting {
   uint32_t next_ = 50000;
 };
 
+// On the test's loop.
+template <class Loop>
+Meeting::Ends connection(Loop& loop) {
+  auto ends = make_sim_connection(loop);
+  return {std::move(ends.a), std::move(ends.b)};
+}
+
 class Judge : public auth::Authorizer {
  public:
   void ask(auth::Question question, auth::Answer answer) override {

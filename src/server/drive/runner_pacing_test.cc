@@ -1,16 +1,10 @@
 // A run whose drive needs more than its holding disk gives while dumps write there, in virtual time.
-#include <map>
-#include <memory>
-
-#include "server/drive/night_bench.h"
-#include "sim/sim_loop.h"
-#include "sim/sim_machine.h"
-#include "sim/sim_network.h"
+#include "server/drive/sim_night_bench.h"
 
 namespace headrace::drive {
 namespace {
 
-class RunnerPacing : public NightBench {
+class RunnerPacing : public SimNightBench {
  protected:
   RunnerPacing() {
     disk_names = {"/short", "/long"};
@@ -19,30 +13,15 @@ class RunnerPacing : public NightBench {
 
   // /short is written to its volume while /long still comes in.
   journal::RunState night() {
-    sim::SimLoop loop;
-    // Each block read from holding disk, and each written, takes that long.
-    loop.set_work_duration(std::chrono::milliseconds(100));
-    sim::SimNetwork network(loop, 1);
     std::map<std::string, sim::SimDisk> disks;
     disks.emplace("/short", sim::SimDisk(2, 20, 100'000));
     disks.emplace("/long", sim::SimDisk(1, 20, 500'000));
-    sim::SimMachine machine(loop, disks, {}, 1);
-    network.add(kHost, {.bytes_per_second = 200'000},
-                [&machine](auto connection) { machine.serve(std::move(connection)); });
-    const auto config = configuration();
-    Runner runner(loop, network, config, {entries(config)});
-    const auto begun = runner.begin();
-    EXPECT_TRUE(begun) << begun.error().what();
-    bool done = false;
-    runner.start(
-        [&](const journal::Body& body) {
-          if (const auto* waiting = std::get_if<journal::Waiting>(&body);
-              waiting && waiting->code == "pacing")
-            held_back.push_back(*waiting);
-        },
-        [&done](int) { done = true; });
-    EXPECT_TRUE(loop.run_until([&done] { return done; }));
-    return runner.state();
+    return SimNightBench::night(std::move(disks), 200'000, std::chrono::milliseconds(100),
+                                [this](const journal::Body& body) {
+                                  if (const auto* waiting = std::get_if<journal::Waiting>(&body);
+                                      waiting && waiting->code == "pacing")
+                                    held_back.push_back(*waiting);
+                                });
   }
 
   std::vector<journal::Waiting> held_back;

@@ -1,16 +1,11 @@
 // What a run measures of what its dumps share, in virtual time.
-#include <map>
-
 #include "journal/rates.h"
-#include "server/drive/night_bench.h"
-#include "sim/sim_loop.h"
-#include "sim/sim_machine.h"
-#include "sim/sim_network.h"
+#include "server/drive/sim_night_bench.h"
 
 namespace headrace::drive {
 namespace {
 
-class RunnerTogether : public NightBench {
+class RunnerTogether : public SimNightBench {
  protected:
   RunnerTogether() {
     disk_names = {"/a", "/b"};
@@ -18,23 +13,11 @@ class RunnerTogether : public NightBench {
   }
 
   journal::Rates night() {
-    sim::SimLoop loop;
-    sim::SimNetwork network(loop, 1);
     std::map<std::string, sim::SimDisk> disks;
     disks.emplace("/a", sim::SimDisk(1, 20, 300'000));
     disks.emplace("/b", sim::SimDisk(2, 20, 300'000));
-    sim::SimMachine machine(loop, disks, {}, 1);
-    network.add(kHost, {.bytes_per_second = 100 * 1024},
-                [&machine](auto connection) { machine.serve(std::move(connection)); });
-    const auto config = configuration();
-    Runner runner(loop, network, config, {entries(config)});
-    const auto begun = runner.begin();
-    EXPECT_TRUE(begun) << begun.error().what();
-    bool done = false;
-    runner.start({}, [&done](int) { done = true; });
-    EXPECT_TRUE(loop.run_until([&done] { return done; }));
-    for (const auto& dump : runner.state().dumps)
-      EXPECT_EQ(dump.phase, journal::Phase::written) << dump.failure;
+    const auto state = SimNightBench::night(std::move(disks), 100 * 1024);
+    for (const auto& dump : state.dumps) EXPECT_EQ(dump.phase, journal::Phase::written) << dump.failure;
     return journal::load_rates(root / "log").value_or(journal::Rates{});
   }
 };

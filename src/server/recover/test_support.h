@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "compat/tapelist.h"
 #include "config/load.h"
 #include "server/recover/restore.h"
+#include "server/recover/test_lab.h"
 #include "server/recover/volumes.h"
 #include "wire/dump_header.h"
 
@@ -67,24 +67,12 @@ struct Recorder final : Progress {
 // is HEADRACE_TEST_DATA, which sources alone know.
 class RestoreFixture : public ::testing::Test {
  protected:
-  explicit RestoreFixture(const fs::path& data) : lab(data / "compat/lab") {
-    char name[] = "/tmp/headrace-restore-XXXXXX";
-    root = ::mkdtemp(name);
-    fs::copy(lab, root, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  explicit RestoreFixture(const fs::path& data) : copy(data), root(copy.root()), out(root / "out") {
     for (const char* slot : {"slot2", "slot3"}) fs::create_directory(root / "vtapes" / slot);
-    out = root / "out";
   }
-  ~RestoreFixture() override { fs::remove_all(root); }
 
   config::ServerConfig configuration() const {
-    std::string text = content(lab / "amanda.conf");
-    for (const auto& [from, to] :
-         {std::pair<std::string, std::string>{"/tmp/lab/med/state/", root.string() + "/"},
-          {"/tmp/lab/med/", root.string() + "/"},
-          {"/etc/amanda/lab/", root.string() + "/"}}) {
-      for (size_t at; (at = text.find(from)) != std::string::npos;) text.replace(at, from.size(), to);
-    }
-    auto loaded = config::load_server_text(text, root / "lab");
+    auto loaded = config::load_server_text(copy.configuration(), root / "lab");
     EXPECT_TRUE(loaded.ok()) << config::errors_text(loaded.diagnostics);
     return loaded.ok() ? *loaded : config::ServerConfig{};
   }
@@ -221,7 +209,8 @@ class RestoreFixture : public ::testing::Test {
   }
   void expect_tree() { EXPECT_EQ(output_of("diff -r " + (root / "tree").string() + " " + out.string()), ""); }
 
-  fs::path lab, root, out;
+  LabCopy copy;
+  fs::path root, out;
   config::ServerConfig config;
   Recorder recorder;
   void SetUp() override { config = configuration(); }
